@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+UV := .venv/bin/uv
+UV_VERSION := 0.13.9
+COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	python3.11 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: requirements.txt pyproject.toml | $(UV)
+	$(UV) pip sync --quiet --require-hashes requirements.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: .venv/.synced  ## Set up, then run the segmentation pipeline on this machine
+	.venv/bin/sightline run segmentation
+
+test: .venv/.synced  ## Set up, then run every test
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+check: .venv/.synced  ## Format, lint, types, import layers: what CI runs first
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/basedpyright
+	.venv/bin/lint-imports
+
+bench: .venv/.synced  ## Run every benchmark; each prints a table and its ratio
+	for file in benchmarks/*.py; do $(PY) $$file || exit 1; done
+
+lock: | $(UV)  ## Compile the requirement files from pyproject.toml
+	$(COMPILE) --all-extras --output-file requirements.txt
+	$(COMPILE) --output-file requirements-trainer.txt
+
+pipelines/segmentation.yaml: pipelines/segmentation.py components/*.py trainer/recipes/segmentation-digits.yaml | .venv/.synced
+	$(PY) -m pipelines.compile
+
+clean:  ## Remove outputs and caches, not the environment
+	rm -rf outputs .sightline .pytest_cache .ruff_cache .import_linter_cache build dist
+
+.PHONY: help run test check bench lock clean
