@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from trainer.config import STAGE_SECTIONS, DigitsSource, MasksSource, RunConfig
+from trainer.errors import ConfigError
+from trainer.recipe import load_config, parse_sections, recipe_names, stage_config
+
+DIGITS = "segmentation-digits"
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_whole(name: str) -> None:
+    config = load_config(name, data="somewhere" if "digits" not in name else None)
+
+    assert config.registration.name == name
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("schedule.total_steps=70", "schedule", "total_steps", 70),
+        ("schedule.peak_lr=1e-3", "schedule", "peak_lr", 0.001),
+        ("schedule.peak_lr=1", "schedule", "peak_lr", 1.0),
+        ("optimiser.betas=[0.8, 0.9]", "optimiser", "betas", (0.8, 0.9)),
+        ("registration.name=no", "registration", "name", "no"),
+        ("registration.name='7'", "registration", "name", "7"),
+        ("training.select=last", "training", "select", "last"),
+    ],
+)
+def test_one_value_can_be_changed(override: str, section: str, key: str, value: object) -> None:
+    assert getattr(getattr(load_config(DIGITS, [override]), section), key) == value
+
+
+def test_the_last_of_two_changes_wins() -> None:
+    assert load_config(DIGITS, ["training.seed=1", "training.seed=2"]).training.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("schedule.total_step=3", r"there is no schedule.total_step \(did you mean total_steps\?\); schedule has: name, peak_lr"),
+        ("schedul.total_steps=3", r"there is no schedul \(did you mean schedule\?\)"),
+        ("source.sise=3", r"there is no source.sise \(did you mean size\?\)"),
+        ("schedule.total_steps=1e3", r"schedule.total_steps=1000.0: input should be a valid integer"),
+        ("schedule.total_steps=20", r"warmup_steps=50 is not below total_steps=20, .* lower warmup_steps"),
+        ("schedule.final_lr=9", r"final_lr=9.0 is above peak_lr=0.0\d+; lower final_lr"),
+        ("training.precision=fp8", r"training.precision='fp8': input should be 'auto', 'float32', 'float64' or 'bf16'"),
+        ("training.global_batch=0", r"training.global_batch=0: input should be greater than 0"),
+        ("training.seed=yes", r"training.seed='yes': input should be a valid integer"),
+        ("training.select_by=mio", r"training.select_by=mio is not a metric of task segmentation \(did you mean miou\?\)"),
+        ("registration.metric=f1", r"registration.metric=f1 is not a metric of task segmentation; it has: miou"),
+        ("registration.name=a/b", r"registration.name='a/b'"),
+        ("data.val_split=test", r"data.val_split=test is not among the splits of the source, \['train', 'val'\]"),
+        ("evaluation.split=test", r"evaluation.split=test is not among the splits"),
+        ("data.scale=[2, 1]", r"scale=\[2.0, 1.0\] is the wrong way round"),
+        ("data.crop=5", r"data.crop=5: input should be a valid array"),
+        ("data.flip=1.5", r"data.flip=1.5: input should be less than or equal to 1"),
+        ("model.channels=100", r"model.channels=100: input should be a multiple of 32"),
+        ("source.digit_size=[20, 90]", r"digit_size reaches 90 pixels, which is more than size=64"),
+        ("source.digits_per_scene=[5, 2]", r"digits_per_scene=\[5, 2\] is the wrong way round"),
+        ("source.uri=/somewhere", r"source.uri='/somewhere'"),
+        ("source.format=coco", r"'coco' .* does not match any of the expected tags: 'digits', 'masks'"),
+        ("checkpoint.keep_last=1", r"checkpoint.keep_last=1: input should be greater than or equal to 2"),
+        ("schedule=3", r"--set schedule=3 is not of the form section.key=value"),
+        ("schedule.total_steps", r"is not of the form section.key=value"),
+        ("optimiser.betas=[0.8", r"--set optimiser.betas=\[0.8: "),
+        ("training.seed=.nan", r"holds a value that a config cannot"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(DIGITS, [override])
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe 'segmentation-digit' \(did you mean segmentation-digits\?\)"):
+        load_config("segmentation-digit")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "is not YAML"),
+        ("- a\n- b\n", r"holds list; write a mapping of sections"),
+        ("training: 5\n", r"training=5: input should be an object"),
+        ("training: {seed: 1}\ntraining: {seed: 2}\n", "is not YAML.*duplicate key"),
+        ("source: [1]\n", "source"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_told_with_its_name(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match=rf"mine\.yaml.*{message}|{message}"):
+        load_config(str(path))
+
+
+def test_a_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"recipe nowhere/mine\.yaml cannot be read"):
+        load_config("nowhere/mine.yaml")
+
+
+def test_a_source_of_another_format_takes_that_formats_defaults() -> None:
+    config = load_config(DIGITS, ["source.classes=[background, cell]"], source="masks", data="s3://bucket/images")
+
+    assert config.source == MasksSource(uri="s3://bucket/images", classes=("background", "cell"))
+
+
+def test_the_recipes_own_source_keeps_its_values() -> None:
+    config = load_config("segmentation-microscopy", source="masks", data="here")
+
+    assert isinstance(config.source, MasksSource)
+    assert config.source.classes == ("background", "nucleus")
+
+
+def test_built_in_scenes_take_no_data() -> None:
+    with pytest.raises(ConfigError, match=r"--data here .* the source is digits, which is built in; add --source masks"):
+        load_config(DIGITS, data="here")
+
+
+def test_an_unknown_source_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no source 'mask' \(did you mean masks\?\)"):
+        load_config(DIGITS, source="mask")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"classes": ("a", "b"), "ignore": (1,)}, r"ignore=\[1\] names \[1\], which are indices of the 2 classes"),
+        ({"classes": ("a", "a")}, r"classes=\['a', 'a'\] names one twice"),
+        ({"classes": ("a", "b"), "splits": ("x", "x")}, r"splits=\['x', 'x'\] names one twice"),
+    ],
+)
+def test_labels_that_clash_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        MasksSource(**values)  # pyright: ignore
+
+
+def test_a_stage_gets_its_own_sections_and_no_other() -> None:
+    config = load_config(DIGITS, ["evaluation.examples=3"])
+
+    assert stage_config(config, "evaluate") == '{"evaluation":{"examples":3,"split":"val"}}'
+    assert parse_sections(stage_config(config, "evaluate")).evaluation == config.evaluation
+    for stage in STAGE_SECTIONS:
+        again = parse_sections(stage_config(config, stage))
+        assert again.sections(*STAGE_SECTIONS[stage]) == config.sections(*STAGE_SECTIONS[stage])
+
+
+def test_sections_that_cannot_be_read_are_told() -> None:
+    with pytest.raises(ConfigError, match="there is no training.sed"):
+        parse_sections('{"training": {"sed": 1}}')
+
+
+DATA = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("override", "dataset", "training"),
+    [
+        ("source.size=48", True, False),
+        ("data.flip=0.1", False, True),
+        ("model.backbone=resnet18", False, True),
+        ("optimiser.weight_decay=0.1", False, True),
+        ("schedule.peak_lr=0.1", False, True),
+        ("training.seed=5", False, True),
+        ("evaluation.examples=3", False, False),
+        ("registration.minimum=0.1", False, False),
+        ("loader.workers=3", False, False),
+        ("checkpoint.every_steps=7", False, False),
+        ("telemetry.every_steps=7", False, False),
+    ],
+)
+def test_only_what_can_change_a_result_changes_its_digest(override: str, dataset: bool, training: bool) -> None:
+    plain, changed = load_config(DIGITS), load_config(DIGITS, [override])
+
+    assert (plain.dataset_digest("x") != changed.dataset_digest("x")) == dataset
+    assert (plain.train_digest(DATA) != changed.train_digest(DATA)) == training
+    assert plain.config_digest != changed.config_digest
+
+
+def test_where_the_images_lie_does_not_name_them() -> None:
+    here, there = (load_config("segmentation-microscopy", source="masks", data=uri) for uri in ("here", "s3://there/x"))
+
+    assert here.dataset_digest("x") == there.dataset_digest("x")
+    assert here.dataset_digest("x") != here.dataset_digest("y")
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().source = DigitsSource()  # pyright: ignore
+
+
+def test_reading_a_recipe_loads_none_of_the_heavy_packages() -> None:
+    code = (
+        "import sys, trainer.config, trainer.recipe; trainer.recipe.load_config('segmentation-digits'); "
+        "print([name for name in ('torch', 'timm', 'kfp', 'kubernetes', 'boto3', 'numpy') if name in sys.modules])"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,191 @@
+"""Recipes: from a YAML file and `--set section.key=value` to a RunConfig, or to one clear error."""
+
+# ruamel.yaml is only partly typed
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from trainer.canonical import canonical_json
+from trainer.config import SOURCES, STAGE_SECTIONS, TASK_METRICS, MasksSource, RunConfig
+from trainer.errors import ConfigError
+
+Values = dict[str, Any]
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that are shipped."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in resources.files("trainer.recipes").iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | None = None, data: str | None = None) -> RunConfig:
+    """Resolve a run.
+
+    Args:
+        recipe: a shipped name (`segmentation-digits`) or the path of a YAML file.
+        overrides: `section.key=value`, values in YAML 1.2; applied in order, the last one wins.
+        source: the format of the images; where it is not the recipe's own, that format's defaults replace the section.
+        data: the URI of the images.
+
+    Raises:
+        ConfigError: a file, key or value cannot be meant; the message names it and what to change.
+    """
+    values = read_yaml(*_recipe_text(recipe))
+    _choose_source(values, source, data)
+    for override in overrides:
+        apply_override(values, override)
+    config = _validated(values, where=f"recipe {recipe}")
+    _check_sections_agree(config)
+    return config
+
+
+def parse_sections(text: str) -> RunConfig:
+    """A RunConfig from the canonical JSON of some sections; the others keep their defaults and must not be read."""
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, "config")) from None
+
+
+def stage_config(config: RunConfig, stage: str) -> str:
+    """Canonical JSON of just the sections that a stage reads: its parameter in the pipeline."""
+    return canonical_json(config.sections(*STAGE_SECTIONS[stage]))
+
+
+def read_yaml(text: str, where: str) -> Values:
+    """A mapping of sections from YAML 1.2, in which `1e-3` is a number and `no` is a word."""
+    try:
+        values = _parser().load(text)
+    except YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {_one_line(error)}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where} holds {type(values).__name__}; write a mapping of sections, as in trainer/recipes")
+    return cast(Values, values)
+
+
+def apply_override(values: Values, override: str) -> None:
+    """Set one value in place: `section.key=value`."""
+    path, equals, text = override.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set {override} is not of the form section.key=value, e.g. --set schedule.total_steps=100")
+    try:
+        value = _parser().load(text)
+    except YAMLError as error:
+        raise ConfigError(f"--set {override}: {_one_line(error)}") from None
+    if not isinstance(values.setdefault(section, {}), dict):
+        raise ConfigError(f"section {section} of the recipe is not a mapping, so --set {override} cannot act")
+    values[section][key] = value
+
+
+def _recipe_text(recipe: str) -> tuple[str, str]:
+    path = Path(recipe)
+    if path.suffix in {".yaml", ".yml"} or "/" in recipe:
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"recipe {recipe} cannot be read: {error}") from None
+    if recipe not in recipe_names():
+        raise ConfigError(
+            f"there is no recipe {recipe!r}{_nearest(recipe, recipe_names())}; "
+            f"there are: {', '.join(recipe_names())}, or the path of a .yaml file"
+        )
+    return resources.files("trainer.recipes").joinpath(f"{recipe}.yaml").read_text(encoding="utf-8"), f"recipe {recipe}"
+
+
+def _choose_source(values: Values, source: str | None, data: str | None) -> None:
+    section = values.setdefault("source", {})
+    if not isinstance(section, dict):
+        return  # the validation tells
+    section = cast(Values, section)
+    if source is not None and source not in SOURCES:
+        raise ConfigError(f"there is no source {source!r}{_nearest(source, SOURCES)}; there are: {', '.join(SOURCES)}")
+    if source is not None and source != section.get("format"):
+        section.clear()
+        section["format"] = source
+    if data is not None:
+        if section.get("format", "digits") == "digits":
+            raise ConfigError(f"--data {data} has nothing to be read as: the source is digits, which is built in; add --source masks")
+        section["uri"] = data
+
+
+def _validated(values: Values, where: str) -> RunConfig:
+    try:
+        text = canonical_json(values)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where} holds a value that a config cannot: {error}") from None
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where)) from None
+
+
+def _check_sections_agree(config: RunConfig) -> None:
+    splits = config.source.splits if isinstance(config.source, MasksSource) else ("train", "val")
+    for key, split in (
+        ("data.train_split", config.data.train_split),
+        ("data.val_split", config.data.val_split),
+        ("evaluation.split", config.evaluation.split),
+    ):
+        if split not in splits:
+            raise ConfigError(f"{key}={split} is not among the splits of the source, {list(splits)}; change one of the two")
+    metrics = TASK_METRICS[config.task.name]
+    for key, metric in (("training.select_by", config.training.select_by), ("registration.metric", config.registration.metric)):
+        if metric not in metrics:
+            raise ConfigError(
+                f"{key}={metric} is not a metric of task {config.task.name}{_nearest(metric, metrics)}; it has: {', '.join(metrics)}"
+            )
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    """One line a problem: where, what was given, what to do."""
+    return "\n".join(f"{where}: {_explain_one(problem)}" for problem in error.errors(include_url=False))
+
+
+def _explain_one(problem: ErrorDetails) -> str:
+    path = [str(part) for part in problem["loc"] if part not in SOURCES]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        return f"there is no {key}{_nearest(path[-1], known)}; {'.'.join(path[:-1]) or 'a recipe'} has: {', '.join(known)}"
+    if problem["type"] == "missing":
+        return f"{key} must be given"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}={problem['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _known_keys(path: Sequence[str]) -> list[str]:
+    """The keys of the section at `path`; of every source format where the path is `source`."""
+    if not path:
+        return list(RunConfig.model_fields)
+    if path[0] == "source":
+        return sorted({key for kind in SOURCES.values() for key in kind.model_fields})
+    section = RunConfig.model_fields[path[0]].annotation
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+
+
+def _nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _parser() -> YAML:
+    return YAML(typ="safe", pure=True)  # pure: the C parser reads YAML 1.1, in which `no` is false
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

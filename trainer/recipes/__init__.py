@@ -1,0 +1,1 @@
+"""Shipped recipes: whole runs, one YAML file each, no inheritance."""
