@@ -3,10 +3,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
+
+from tests.processes import is_alive, wait_until
 
 PARENT = """
 import os, subprocess, sys
@@ -18,21 +18,6 @@ CHILD = "from trainer.lifeline import die_with_parent; import time; die_with_par
 NAMED = (
     "from trainer.lifeline import die_with_named_parent; import time; die_with_named_parent(); print('ready', flush=True); time.sleep(60)"
 )
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def test_a_child_ends_with_its_killed_parent() -> None:

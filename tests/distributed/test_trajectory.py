@@ -1,0 +1,43 @@
+"""One trajectory: the weights after some steps do not depend on how many ranks shared the work (invariant 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Launch
+from tests.recipes import final_weights, report_of, write_recipe
+
+CASES = {
+    "float64 adamw": ({"training": {"precision": "float64"}}, 1e-8),
+    "float32 sgd": ({"training": {"precision": "float32"}, "optimiser": {"name": "sgd"}, "schedule": {"peak_lr": 0.02}}, 1e-4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_two_and_three_ranks_end_with_the_same_weights(case: str, tiny_dataset: str, tmp_path: Path) -> None:
+    changes, tolerance = CASES[case]
+    recipe = write_recipe(tmp_path, **changes)
+    for ranks in (1, 2, 3):
+        code, output = Launch(recipe, tiny_dataset, tmp_path / str(ranks), "--nproc-per-node", str(ranks)).finish()
+        assert code == 0, output
+
+    alone, two, three = (final_weights(tmp_path / str(ranks)) for ranks in (1, 2, 3))
+
+    assert (alone - two).norm() / alone.norm() < tolerance
+    assert (alone - three).norm() / alone.norm() < tolerance
+    assert [report_of(tmp_path / str(ranks))["world_size"] for ranks in (1, 2, 3)] == [1, 2, 3]
+    scores = [report_of(tmp_path / str(ranks))["scores"]["pixel_accuracy"] for ranks in (1, 2, 3)]
+    assert max(scores) - min(scores) < 1e-3
+
+
+def test_micro_batches_and_loader_workers_do_not_matter(tiny_dataset: str, tmp_path: Path) -> None:
+    for name, loader in (("plain", {"micro_batch": 7}), ("cut", {"micro_batch": 3, "workers": 2})):
+        recipe = write_recipe(tmp_path / name, loader=loader)
+        code, output = Launch(recipe, tiny_dataset, tmp_path / name).finish()
+        assert code == 0, output
+
+    plain, cut = (final_weights(tmp_path / name) for name in ("plain", "cut"))
+
+    assert (plain - cut).norm() / plain.norm() < 1e-8
