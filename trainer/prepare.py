@@ -1,0 +1,145 @@
+"""The stage prepare: from a source of images to shards with a manifest. Imports no torch.
+
+The folder is named by the content of the source and the settings, so finished work is found and adopted.
+The manifest is written last: it is the commit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from trainer.canonical import short
+from trainer.config import RunConfig
+from trainer.data.encoding import ITEMS_PER_TASK, Counts, Result, encoder
+from trainer.data.shard_writer import EncodedSample, ShardWriter
+from trainer.data.shards import MANIFEST, read_manifest
+from trainer.data.sources import Source, open_source
+from trainer.data.statistics import SplitStatistics
+from trainer.errors import CorruptObjectError, DataError, ObjectMissingError
+from trainer.reports import DatasetManifest, DatasetReport, FileDigest, Skipped
+from trainer.storage import Store, open_store
+from trainer.telemetry.events import emit
+
+_PROGRESS_SECONDS = 0.5
+
+
+def source_digest(config: RunConfig) -> str:
+    """The digest of the source's present content: a parameter of the run, so that changed data is a changed run."""
+    return open_source(config.source).digest()
+
+
+def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int | None = None) -> DatasetReport:
+    """Write the data set of a config, or adopt it where it is there already.
+
+    Args:
+        source_digest: of the source as the run began with it.
+        out: URI below which `datasets/` lies.
+        processes: how many read and encode; one for each core by default. Does not change a byte.
+
+    Raises:
+        DataError: the source has changed since, a sample cannot be used and the policy is `raise`, or a split is left empty.
+    """
+    started = time.monotonic()
+    source = open_source(config.source)
+    _check_unchanged(source, source_digest)
+    store = open_store(out).below(f"datasets/{short(config.dataset_digest(source_digest))}")
+    adopted = _finished(store)
+    manifest = adopted or _write(config, source, store, processes or len(os.sched_getaffinity(0)))
+    return DatasetReport(
+        dataset=store.uri,
+        data_digest=manifest.digest,
+        source_digest=source_digest,
+        adopted=adopted is not None,
+        seconds=time.monotonic() - started,
+        samples={split.name: split.samples for split in manifest.splits},
+        skipped=manifest.skipped,
+    )
+
+
+def _check_unchanged(source: Source[Any], expected: str) -> None:
+    found = source.digest()
+    if found != expected:
+        raise DataError(f"the source's data changed since the run started: its digest was {expected} and is now {found}; start a new run")
+
+
+def _finished(store: Store) -> DatasetManifest | None:
+    """The manifest of a data set whose every file is there; None where one must be made."""
+    try:
+        manifest = read_manifest(store)
+    except (ObjectMissingError, CorruptObjectError, DataError):
+        return None
+    sizes = {entry.key: entry.size for entry in store.keys()}  # noqa: SIM118  # a Store is no mapping
+    return manifest if all(sizes.get(file.name) == file.size for file in _files(manifest)) else None
+
+
+def _files(manifest: DatasetManifest) -> Iterator[FileDigest]:
+    for split in manifest.splits:
+        for shard in split.shards:
+            yield from (shard.tar, shard.index)
+
+
+def _write(config: RunConfig, source: Source[Any], store: Store, processes: int) -> DatasetManifest:
+    store.delete(MANIFEST)  # one that names missing files must not vouch for what is written now
+    total = sum(source.count(split) for split in source.splits)
+    progress = _Progress(total)
+    skipped: list[Skipped] = []
+    written: dict[str, tuple[ShardWriter, SplitStatistics]] = {}
+    with encoder(config.source, max(1, min(processes, -(-total // ITEMS_PER_TASK)))) as encode:
+        for split in source.splits:
+            usable = _usable(progress.watch(encode(source.items(split))), config.source.policy, skipped)
+            written[split] = _write_split(ShardWriter(store, split, config.source.samples_per_shard), usable)
+            _require_samples(split, written[split][0].samples, skipped)
+    manifest = _manifest(source, written, skipped)
+    store.put(MANIFEST, manifest.to_bytes())
+    return manifest
+
+
+def _usable(results: Iterable[Result], policy: Literal["raise", "skip"], skipped: list[Skipped]) -> Iterator[tuple[EncodedSample, Counts]]:
+    for result in results:
+        if not isinstance(result, Skipped):
+            yield result
+        elif policy == "skip":
+            skipped.append(result)
+        else:
+            raise DataError(f"{result.file} {result.reason}. Repair it, or set source.policy=skip to leave such images out")
+
+
+def _write_split(writer: ShardWriter, samples: Iterable[tuple[EncodedSample, Counts]]) -> tuple[ShardWriter, SplitStatistics]:
+    statistics = SplitStatistics()
+    with writer:
+        for sample, counts in samples:
+            writer.add(sample)
+            statistics.add(sample, counts)
+    return writer, statistics
+
+
+def _require_samples(split: str, samples: int, skipped: list[Skipped]) -> None:
+    if not samples:
+        why = f"; the last of {len(skipped)} skipped: {skipped[-1].file} {skipped[-1].reason}" if skipped else ""
+        raise DataError(f"split {split} has no usable sample{why}")
+
+
+def _manifest(source: Source[Any], written: dict[str, tuple[ShardWriter, SplitStatistics]], skipped: list[Skipped]) -> DatasetManifest:
+    mean, std = written[source.splits[0]][1].mean_and_std()
+    splits = tuple(statistics.summary(split, writer.shards, len(source.classes)) for split, (writer, statistics) in written.items())
+    return DatasetManifest(classes=source.classes, mean=mean, std=std, splits=splits, skipped=tuple(skipped))
+
+
+class _Progress:
+    """Tells how far it is, about twice a second and at the end."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._told = time.monotonic()
+
+    def watch(self, results: Iterable[Result]) -> Iterator[Result]:
+        for result in results:
+            self._done += 1
+            if self._done == self._total or time.monotonic() - self._told >= _PROGRESS_SECONDS:
+                self._told = time.monotonic()
+                emit("progress", stage="prepare", done=self._done, total=self._total, unit="images")
+            yield result
