@@ -1,0 +1,1 @@
+"""Parameter groups, optimiser, schedule and precision."""

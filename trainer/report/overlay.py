@@ -1,0 +1,116 @@
+"""Pictures of a report: an image, its truth and its prediction, side by side."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from trainer.report.palette import class_palette
+
+__all__ = ["PANELS", "class_palette", "comparison"]
+
+PANELS = ("Image", "Truth", "Prediction", "Errors")
+
+_IGNORE = 255  # as trainer.batch.IGNORE, which cannot be imported without torch
+_SMALLEST, _LARGEST = 192, 640  # pixels of a panel's longer side
+_GAP = 8  # pixels between panels, transparent: the page's own colour shows
+_FILL = 0.6  # weight of the class's colour inside an area
+_QUIET = 0.35  # weight of class 0, which would else cover most of the image
+_DIM = 0.6  # of the grey image behind the errors
+_ERROR = np.array([255, 45, 85], dtype=np.uint8)
+
+Pixels = NDArray[np.uint8]
+
+
+def comparison(image: ArrayLike, truth: ArrayLike, prediction: ArrayLike, palette: Pixels) -> bytes:
+    """Four panels as a PNG: the image, the truth and the prediction drawn over it, and where the two disagree.
+
+    Args:
+        image: `[3, H, W]` uint8.
+        truth: `[H, W]` uint8 class indices; 255 is drawn nowhere and counts as no error.
+        prediction: `[H, W]` uint8 class indices.
+        palette: `[classes, 3]` uint8, from `class_palette`.
+
+    Raises:
+        ValueError: the shapes disagree, or a class has no colour.
+    """
+    pixels, true, called = np.asarray(image), np.asarray(truth), np.asarray(prediction)
+    _check(pixels, true, called, len(palette))
+    size = _panel_size(*true.shape)
+    pixels = _resized(np.moveaxis(pixels, 0, 2), size)
+    true, called = _resized(true, size), _resized(called, size)
+    return _png([pixels, _drawn(pixels, true, palette), _drawn(pixels, called, palette), _errors(pixels, true, called)])
+
+
+def _check(pixels: Pixels, true: Pixels, called: Pixels, classes: int) -> None:
+    if pixels.shape != (3, *true.shape) or true.shape != called.shape:
+        raise ValueError(
+            f"image {pixels.shape}, truth {true.shape}, prediction {called.shape}: they must be [3, H, W], [H, W], [H, W] of one size"
+        )
+    for name, labels in (("truth", true), ("prediction", called)):
+        strange = labels[(labels >= classes) & (labels != _IGNORE)]
+        if strange.size:
+            raise ValueError(
+                f"{name} holds class {strange[0]}, but the palette has {classes} colours; give class_palette the number of classes"
+            )
+
+
+def _panel_size(height: int, width: int) -> tuple[int, int]:
+    """(width, height) as Pillow wants it: small ones enlarged by a whole factor, large ones reduced."""
+    longer = max(height, width)
+    scale = math.ceil(_SMALLEST / longer) if longer < _SMALLEST else min(1.0, _LARGEST / longer)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """To `size`; only an image that shrinks is averaged, labels never are."""
+    shrinks = pixels.ndim == 3 and size[0] < pixels.shape[1]
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST))
+
+
+def _drawn(pixels: Pixels, labels: Pixels, palette: Pixels) -> Pixels:
+    """Each class as a tint, and the outline of each area but class 0's in the full colour."""
+    known = labels != _IGNORE
+    colours = palette[np.where(known, labels, 0)]
+    weight = np.where(labels == 0, _QUIET, _FILL) * known
+    weight[_outline(labels) & known & (labels != 0)] = 1.0
+    return _blend(pixels, colours, weight)
+
+
+def _outline(labels: Pixels) -> NDArray[np.bool_]:
+    """Pixels that touch one of another class above, below, left or right."""
+    edge = np.zeros(labels.shape, dtype=np.bool_)
+    down, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    return edge
+
+
+def _errors(pixels: Pixels, true: Pixels, called: Pixels) -> Pixels:
+    """The image in dim grey, with the pixels that were called wrong in one loud colour."""
+    grey = np.repeat((pixels.mean(axis=2, keepdims=True) * _DIM).astype(np.uint8), 3, axis=2)
+    wrong = (true != called) & (true != _IGNORE)
+    return np.where(wrong[..., None], _ERROR, grey)
+
+
+def _blend(pixels: Pixels, colours: Pixels, weight: NDArray[np.float64]) -> Pixels:
+    share = weight[..., None]
+    return np.rint(pixels * (1 - share) + colours * share).astype(np.uint8)
+
+
+def _png(panels: list[Pixels]) -> bytes:
+    height, width = panels[0].shape[:2]
+    strip = np.zeros((height, width * len(panels) + _GAP * (len(panels) - 1), 4), dtype=np.uint8)
+    for place, panel in enumerate(panels):
+        left = place * (width + _GAP)
+        strip[:, left : left + width, :3] = panel
+        strip[:, left : left + width, 3] = 255
+    file = io.BytesIO()
+    Image.fromarray(strip).save(file, format="PNG", optimize=True)
+    return file.getvalue()
