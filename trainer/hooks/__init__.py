@@ -1,0 +1,1 @@
+"""Hooks, one behaviour a file."""
