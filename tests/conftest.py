@@ -1,0 +1,48 @@
+"""Its being here puts this folder on the path, so that tests share the modules that lie in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.recipes import write_recipe
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The prepared scenes of the tiny run."""
+    from trainer.prepare import prepare, source_digest
+    from trainer.recipe import load_config
+
+    folder: Path = tmp_path_factory.mktemp("tiny")
+    config = load_config(str(write_recipe(folder)))
+    return prepare(config, source_digest=source_digest(config), out=str(folder)).dataset
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 server, to which the standard environment variables point from now on."""
+    from tests.s3_server import s3_server
+
+    with s3_server() as url, pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"):
+            environment.delenv(name, raising=False)
+        environment.setenv("AWS_ENDPOINT_URL", url)
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("NO_PROXY", "127.0.0.1")
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str) -> str:
+    """The URI of a fresh bucket."""
+    import boto3
+
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    boto3.session.Session().client("s3").create_bucket(Bucket=name)
+    return f"s3://{name}"

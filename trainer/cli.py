@@ -1,0 +1,158 @@
+"""The trainer's command: parse here, work there. `--help` is instant because torch is imported late."""
+
+# argparse has no public name for the type of its sub-parsers
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from trainer.config import RunConfig
+from trainer.errors import ConfigError, ExitCode, SightlineError
+from trainer.lifeline import die_with_named_parent
+from trainer.recipe import load_config
+from trainer.reports import Report
+
+RESULT_VARIABLE = "SIGHTLINE_RESULT"
+_EXAMPLES = """examples:
+  python -m trainer prepare segmentation-digits --out outputs
+  python -m trainer train segmentation-digits --data outputs/datasets/KEY --out outputs
+  python -m trainer launch --nproc-per-node 2 train segmentation-digits --data outputs/datasets/KEY --out outputs
+  python -m trainer evaluate segmentation-digits --checkpoint outputs/training/KEY/checkpoints/POSITION --data outputs/datasets/KEY
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (see `trainer.errors`)."""
+    args = _parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except SightlineError as error:
+        print(f"trainer: {error}", file=sys.stderr)
+        return error.exit_code
+    return ExitCode.OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="The stages of a Sightline run.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_prepare(verbs)
+    _add_train(verbs, run=_run_train)
+    _add_launch(verbs)
+    _add_evaluate(verbs)
+    return parser
+
+
+def _add_prepare(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("prepare", help="turn a source of images into shards; adopts what is there already")
+    _add_recipe(parser)
+    parser.add_argument("--data", metavar="URI", help="the images: a folder or s3://bucket/prefix")
+    parser.add_argument("--source", metavar="FORMAT", help="how they are laid out: digits or masks")
+    _add_out(parser)
+    parser.set_defaults(run=_run_prepare)
+
+
+def _add_train(verbs: argparse._SubParsersAction[argparse.ArgumentParser], run: object) -> None:
+    parser = verbs.add_parser("train", help="train a model; continues the run's last checkpoint by itself")
+    _add_recipe(parser)
+    parser.add_argument("--data", metavar="URI", required=True, help="the prepared data set")
+    parser.add_argument(
+        "--fresh", metavar="TOKEN", default="", help="ignore the checkpoints that are there; a token seen before continues its own"
+    )
+    _add_out(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_launch(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("launch", help="train on several ranks, restarting those that fail")
+    parser.add_argument("--nproc-per-node", type=_positive, default=1, metavar="N", help="ranks of this agent (default 1)")
+    parser.add_argument("--nnodes", type=_nodes, default=(1, 1), metavar="MIN:MAX", help="agents that train together (default 1)")
+    parser.add_argument("--rdzv-endpoint", default="", metavar="HOST:PORT", help="where several agents meet")
+    parser.add_argument("--rdzv-id", default="sightline", metavar="ID", help="the same for every agent of a run")
+    _add_train(parser.add_subparsers(title="verbs", required=True, metavar="VERB"), run=_run_launch)
+
+
+def _add_evaluate(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("evaluate", help="score a checkpoint on a held-out split, and draw the report")
+    _add_recipe(parser)
+    parser.add_argument("--checkpoint", metavar="URI", required=True, help="the checkpoint's folder")
+    parser.add_argument("--data", metavar="URI", required=True, help="the prepared data set")
+    _add_out(parser)
+    parser.set_defaults(run=_run_evaluate)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="a name in trainer/recipes, or the path of a YAML file")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value; may be repeated"
+    )
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="URI", default="outputs", help="a folder or s3://bucket/prefix (default ./outputs)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _nodes(text: str) -> tuple[int, int]:
+    least, _, most = text.partition(":")
+    low, high = _positive(least), _positive(most or least)
+    if low > high:
+        raise argparse.ArgumentTypeError(f"{text!r} has its minimum above its maximum")
+    return low, high
+
+
+def _run_prepare(args: argparse.Namespace) -> None:
+    from trainer.prepare import prepare, source_digest
+
+    config = load_config(args.recipe, args.overrides, source=args.source, data=args.data)
+    _tell(prepare(config, source_digest=source_digest(config), out=args.out))
+
+
+def _run_train(args: argparse.Namespace) -> None:
+    from trainer.train import train
+    from trainer.world import join_world
+
+    with join_world() as world:
+        report = train(_config(args), dataset=args.data, out=args.out, world=world, fresh=args.fresh)
+        if world.is_main:
+            _tell(report)
+
+
+def _run_launch(args: argparse.Namespace) -> None:
+    die_with_named_parent()
+    config = _config(args)
+    least, most = args.nnodes
+    if most > 1 and not args.rdzv_endpoint:
+        raise ConfigError(f"--nnodes {least}:{most} needs --rdzv-endpoint HOST:PORT, where the agents meet")
+    from trainer.launch.agent import Topology, launch
+    from trainer.launch.rank import Job
+
+    job = Job(config, dataset=args.data, out=args.out, fresh=args.fresh, stories="", result=os.environ.get(RESULT_VARIABLE, ""))
+    launch(job, Topology(args.nproc_per_node, least, most, args.rdzv_endpoint, args.rdzv_id))
+
+
+def _run_evaluate(args: argparse.Namespace) -> None:
+    from trainer.evaluate import evaluate
+
+    _tell(evaluate(_config(args), checkpoint=args.checkpoint, dataset=args.data, out=args.out))
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    return load_config(args.recipe, args.overrides)
+
+
+def _tell(report: Report) -> None:
+    print(report.to_bytes().decode())

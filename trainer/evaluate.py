@@ -1,0 +1,153 @@
+"""The evaluate verb: score a committed checkpoint on a held-out split, and draw the report."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+
+from trainer.canonical import digest_of, sha256_digest, short
+from trainer.checkpoint.commit import read_checkpoint
+from trainer.checkpoint.documents import MODEL_FILE, SPEC_FILE, Position
+from trainer.checkpoint.history import read_history
+from trainer.checkpoint.snapshot import restore_model
+from trainer.code_version import code_version
+from trainer.config import DataConfig, EvaluationConfig, LoaderConfig, RunConfig, TaskConfig
+from trainer.data.loader import decoded, whole_batches
+from trainer.data.shards import ShardedSplit, read_manifest
+from trainer.errors import CheckpointMismatchError, DataError
+from trainer.models import ImageModel, build_model
+from trainer.optim.precision import Precision
+from trainer.report.page import render_page
+from trainer.reports import DatasetManifest, EvaluationReport, Example, ModelSpec, TrainReport
+from trainer.run import report_key
+from trainer.scoring import Scored, score
+from trainer.storage import Store, join, open_store, split_uri
+from trainer.tasks import build_task
+from trainer.tasks.base import Task
+from trainer.world import World, join_world
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a trained model, where it came from, and the images."""
+
+    checkpoint: str
+    training: TrainReport
+    spec: ModelSpec
+    model: ImageModel
+    model_digest: str
+    manifest: DatasetManifest
+    split: ShardedSplit
+    task: Task
+
+
+def evaluate(config: RunConfig, *, checkpoint: str, dataset: str, out: str, train_report_digest: str = "") -> EvaluationReport:
+    """Score a checkpoint and write `evaluations/<digest>/` with evaluation.json, report.html and the pictures.
+
+    Args:
+        checkpoint: URI of a checkpoint's folder, of a run that is complete.
+        dataset: URI of a prepared data set.
+        train_report_digest: what the run's report must be; empty does not ask.
+
+    Raises:
+        CorruptObjectError: the checkpoint is not what was written.
+        CheckpointMismatchError: its classes are not those of the data.
+        DataError: the run's report is another one.
+    """
+    with join_world() as world:
+        subject = _load(config.evaluation, checkpoint, dataset, train_report_digest, world)
+        began = time.monotonic()
+        precision = Precision(subject.training.precision, world.device)
+        loader = LoaderConfig.of(subject.training.sections["loader"])
+        scored = score(subject.model, whole_batches(subject.split, loader, world), subject.task, world, precision)
+        report = _report(config.evaluation, subject, scored, time.monotonic() - began, out)
+        if world.is_main:
+            _write(open_store(split_uri(report.page)[0]), report, subject)
+        world.barrier()
+    return report
+
+
+def _load(config: EvaluationConfig, checkpoint: str, dataset: str, train_report_digest: str, world: World) -> Subject:
+    training_folder, name = split_uri(checkpoint, levels=2)
+    store, position = open_store(training_folder), Position.parse(name.split("/")[1])
+    training = _train_report(store, position, train_report_digest)
+    files = read_checkpoint(store, position)
+    spec = ModelSpec.from_bytes(files[SPEC_FILE], f"{checkpoint}/{SPEC_FILE}")
+    manifest = read_manifest(open_store(dataset))
+    if spec.classes != manifest.classes:
+        raise CheckpointMismatchError(
+            f"{checkpoint} was trained on the classes {', '.join(spec.classes)}; the data set {dataset} has {', '.join(manifest.classes)}"
+        )
+    model = build_model(spec).to(world.device, Precision(training.precision, world.device).parameters)
+    restore_model(model, files[MODEL_FILE], checkpoint)
+    task = build_task(TaskConfig.of(spec.task), DataConfig.of(spec.data), len(spec.classes))
+    split = ShardedSplit(open_store(dataset), manifest.split(config.split))
+    return Subject(checkpoint, training, spec, model, sha256_digest(files[MODEL_FILE]), manifest, split, task)
+
+
+def _train_report(store: Store, position: Position, digest: str) -> TrainReport:
+    key = report_key(position.generation)
+    report = TrainReport.from_bytes(store.get(key), f"{store.uri}/{key}")
+    if digest and report.digest != digest:
+        raise DataError(
+            f"{store.uri}/{key} has the digest {report.digest}; the training stage handed on {digest}. Run the training stage again"
+        )
+    return report
+
+
+def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds: float, out: str) -> EvaluationReport:
+    key = {"model": subject.model_digest, "data": subject.manifest.digest, "evaluation": config.model_dump(mode="json")}
+    folder = join(out, "evaluations", short(digest_of(key)))
+    training, task = subject.training, subject.task
+    return EvaluationReport(
+        task=str(subject.spec.task["name"]),
+        split=config.split,
+        protocol=task.protocol,
+        metrics=dict(task.summarise(scored.sums)),
+        classes=task.per_class(scored.sums, subject.spec.classes),
+        confusion=task.confusion(scored.sums),
+        images=len(scored.by_image),
+        images_per_second=len(scored.by_image) / seconds,
+        seconds=seconds,
+        checkpoint=subject.checkpoint,
+        model_digest=subject.model_digest,
+        train_report_digest=training.digest,
+        data_digest=subject.manifest.digest,
+        train_digest=training.train_digest,
+        config_digest=digest_of({"train": training.config_digest, "evaluation": config.model_dump(mode="json")}),
+        code_version=code_version(),
+        examples=_examples(config.examples, subject.split, scored.by_image),
+        page=join(folder, "report.html"),
+    )
+
+
+def _examples(wanted: int, split: ShardedSplit, by_image: dict[int, float]) -> tuple[Example, ...]:
+    """From the worst image to the best at even distances, so that the pictures show the whole range."""
+    ranked = sorted((value, image) for image, value in by_image.items() if not math.isnan(value))
+    chosen = [ranked[place * (len(ranked) - 1) // max(1, wanted - 1)] for place in range(min(wanted, len(ranked)))]
+    return tuple(
+        Example(sample=split.names[image], score=value, picture=f"pictures/{image:08d}.png") for value, image in dict.fromkeys(chosen)
+    )
+
+
+def _write(store: Store, report: EvaluationReport, subject: Subject) -> None:
+    """Pictures and page first; evaluation.json says that they are there."""
+    pictures = {example.picture: _picture(example, subject) for example in report.examples}
+    for name, picture in pictures.items():
+        store.put(name, picture)
+    training_store = open_store(split_uri(subject.checkpoint, levels=2)[0])
+    history = read_history(training_store, subject.training.generation)
+    store.put("report.html", render_page(report, subject.training, history, subject.manifest, pictures).encode())
+    store.put("evaluation.json", report.to_bytes())
+
+
+def _picture(example: Example, subject: Subject) -> bytes:
+    image, truth = decoded(subject.split, list(subject.split.names).index(example.sample))
+    device = next(subject.model.parameters()).device
+    subject.model.eval()
+    with torch.no_grad():
+        prediction = subject.task.predict(subject.model, image[None].to(device))[0].cpu()
+    return subject.task.render(image.numpy(), truth.numpy(), prediction.numpy(), len(subject.spec.classes))

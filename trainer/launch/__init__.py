@@ -1,0 +1,1 @@
+"""The elastic agent and the ranks that it starts."""

@@ -1,0 +1,57 @@
+"""Where a run continues: decided by rank 0, the same on every rank, and compared afterwards."""
+
+# tensors' bytes are only partly typed
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from xxhash import xxh3_128
+
+from trainer.checkpoint.ledger import enter_attempt
+from trainer.checkpoint.listing import newest_whole, scores_of
+from trainer.checkpoint.snapshot import restore
+from trainer.errors import RanksDisagreeError
+from trainer.run import Run
+from trainer.state import TrainState
+from trainer.telemetry.events import emit
+
+
+def resume(run: Run, state: TrainState) -> None:
+    """Bring the state to the newest whole checkpoint, if there is one, and enter the attempt in the ledger.
+
+    Raises:
+        NoUsableCheckpointError: there are some, and all are broken.
+        CheckpointMismatchError: it belongs to another model or optimiser.
+        RanksDisagreeError: the ranks hold different weights afterwards.
+    """
+    world = state.world
+    restored = world.broadcast(newest_whole(run.store, run.generation) if world.is_main else None)
+    if restored is not None:
+        restore(state, restored.files, f"{run.folder}/{restored.position.folder}")
+        if world.broadcast(scores_of(run.store, restored.position) if world.is_main else None):
+            state.evaluated_at = state.samples_seen
+    if world.is_main:
+        enter_attempt(run.store, run.generation, state.samples_seen, world.size)
+        for reason in restored.passed_over if restored else ():
+            emit("notice", stage="train", text=f"passed over a broken checkpoint: {reason}")
+        if restored:
+            emit("notice", stage="train", text=f"continues after {state.samples_seen} samples (step {state.step} of {state.total_steps})")
+    _check_ranks_agree(state)
+
+
+def _check_ranks_agree(state: TrainState) -> None:
+    checksums = state.world.gather(checksum(state.module))
+    if len(set(checksums)) > 1:
+        raise RanksDisagreeError(
+            f"the ranks hold different weights at the start: {', '.join(checksums)}; do all run one version of the software?"
+        )
+
+
+def checksum(module: nn.Module) -> str:
+    """xxh3-128 of every parameter and buffer, bit for bit."""
+    digest = xxh3_128()
+    for tensor in module.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

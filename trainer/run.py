@@ -1,0 +1,98 @@
+"""A training run in its store: where it reads and writes, and how it is concluded."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+
+from trainer.canonical import digest_of, sha256_digest, short
+from trainer.checkpoint.commit import read_checkpoint
+from trainer.checkpoint.documents import MODEL_FILE
+from trainer.checkpoint.ledger import count_attempts
+from trainer.checkpoint.listing import best, committed, open_generation, scores_of
+from trainer.code_version import code_version, git_commit
+from trainer.config import STAGE_SECTIONS, RunConfig
+from trainer.data.shards import read_manifest
+from trainer.reports import DatasetManifest, ModelSpec, TrainReport
+from trainer.state import TrainState
+from trainer.storage import Store, join, open_store
+from trainer.world import World
+
+COMMAND_VARIABLE = "SIGHTLINE_COMMAND"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Decided once, and the same on every rank."""
+
+    config: RunConfig
+    dataset: str
+    manifest: DatasetManifest
+    folder: str
+    store: Store
+    generation: int
+
+    @property
+    def spec(self) -> ModelSpec:
+        sections = self.config.sections("model", "task", "data")
+        return ModelSpec(classes=self.manifest.classes, mean=self.manifest.mean, std=self.manifest.std, **sections)
+
+    @property
+    def report_key(self) -> str:
+        return report_key(self.generation)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its report is there: that, and not a count of steps, is what makes a run complete."""
+        return self.store.stat(self.report_key) is not None
+
+    def report(self) -> TrainReport:
+        return TrainReport.from_bytes(self.store.get(self.report_key), f"{self.folder}/{self.report_key}")
+
+
+def open_run(config: RunConfig, dataset: str, out: str, world: World, fresh: str) -> Run:
+    """The run of a config on a data set: a new one with the same content continues the old one, unless `fresh`."""
+    manifest = read_manifest(open_store(dataset))
+    folder = join(out, "training", short(config.train_digest(manifest.digest)))
+    store = open_store(folder)
+    generation = world.broadcast(open_generation(store, fresh) if world.is_main else 0)
+    return Run(config, dataset, manifest, folder, store, generation)
+
+
+def report_key(generation: int) -> str:
+    """Where a generation's TrainReport lies, below the training's folder."""
+    return f"reports/{generation:04d}.json"
+
+
+def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: float) -> None:
+    """Select a checkpoint, look at it once more, and write the report. Rank 0 alone."""
+    config, positions = run.config, committed(run.store, run.generation)
+    by_score = best(run.store, positions, config.training.select_by) if config.training.select == "best" else None
+    selected = by_score or positions[-1]
+    sections = config.sections(*STAGE_SECTIONS["train"])
+    report = TrainReport(
+        completed=True,
+        checkpoint=join(run.folder, selected.folder),
+        samples_seen=selected.samples_seen,
+        steps=state.step,
+        scores=scores_of(run.store, selected) or {},
+        model_digest=sha256_digest(read_checkpoint(run.store, selected)[MODEL_FILE]),
+        generation=run.generation,
+        dataset=run.dataset,
+        data_digest=run.manifest.digest,
+        train_digest=config.train_digest(run.manifest.digest),
+        config_digest=digest_of(sections),
+        code_version=code_version(),
+        git_commit=git_commit(),
+        world_size=state.world.size,
+        precision=state.precision.name,
+        parameters=sum(parameter.numel() for parameter in state.module.parameters()),
+        images_per_second=images_per_second,
+        seconds=seconds,
+        attempts=count_attempts(run.store, run.generation),
+        sections=sections,
+        command=os.environ.get(COMMAND_VARIABLE) or shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
+    )
+    run.store.put(run.report_key, report.to_bytes())

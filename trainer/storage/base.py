@@ -1,0 +1,105 @@
+"""What a store can do. Keys are `/`-separated, relative to the store's URI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from trainer.errors import ConfigError, CorruptObjectError
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """An object: its key, its size in bytes, and the store's own tag of its content (empty where it has none)."""
+
+    key: str
+    size: int
+    etag: str = ""
+
+
+class Store(Protocol):
+    """A folder or a bucket's prefix. Every method may raise StoreDeniedError or StoreUnavailableError."""
+
+    @property
+    def uri(self) -> str:
+        """Where the store is, as given to `open_store`, without a slash at the end."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object whole or not at all; replaces."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> None:
+        """Write an object unless there is one.
+
+        Raises:
+            ObjectExistsError: there is one.
+        """
+        ...
+
+    def open_upload(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """A stream to write; the object appears whole when the block ends, and not at all if it raises."""
+        ...
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        """Bytes `[start, end)` of an object; the digest is checked where the whole is read.
+
+        Raises:
+            ObjectMissingError: there is none.
+            CorruptObjectError: the bytes are not those that were written, or fewer than asked for.
+        """
+        ...
+
+    def stat(self, key: str) -> Entry | None:
+        """The object's entry, or None."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[Entry]:
+        """Every object whose key starts with `prefix`, sorted by key (code points)."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; none there is no error."""
+        ...
+
+    def below(self, folder: str) -> Store:
+        """The same store, rooted at a folder of it."""
+        ...
+
+
+def checked_key(key: str) -> str:
+    """The key, if it stays inside its store.
+
+    Raises:
+        ConfigError: it is empty, absolute, or climbs out.
+    """
+    parts = key.split("/")
+    if not key or "\\" in key or "\0" in key or any(part in {"", ".", ".."} for part in parts):
+        raise ConfigError(f"{key!r} is not a key: write a relative path without '..', '.' or empty parts")
+    return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix, if what it names stays inside its store; it may be empty, and may end in the middle of a name.
+
+    Raises:
+        ConfigError: its folders are empty, absolute, or climb out.
+    """
+    folder, slash, _ = prefix.rpartition("/")
+    if slash:
+        checked_key(folder)
+    return prefix
+
+
+def checked_length(data: bytes, where: str, start: int, end: int | None) -> bytes:
+    """What was read of an object, if the object reached as far as `[start, end)`; without an end, further than `start`.
+
+    Raises:
+        CorruptObjectError: it is shorter.
+    """
+    wanted = end - start if end is not None else min(start, 1)
+    if len(data) < wanted:
+        raise CorruptObjectError(f"{where} ends at byte {start + len(data)}; bytes [{start}, {end}) of it were asked for")
+    return data
