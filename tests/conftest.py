@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.recipes import write_recipe
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +42,17 @@ def s3_endpoint() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def bucket(s3_endpoint: str) -> str:
-    """The URI of a fresh bucket."""
+@pytest.fixture(scope="session")
+def s3_client(s3_endpoint: str) -> S3Client:
+    """A client that works behind the store's back."""
     import boto3
 
+    return boto3.session.Session().client("s3")
+
+
+@pytest.fixture
+def bucket(s3_client: S3Client) -> str:
+    """The URI of a fresh bucket."""
     name = f"bucket-{uuid.uuid4().hex[:12]}"
-    boto3.session.Session().client("s3").create_bucket(Bucket=name)
+    s3_client.create_bucket(Bucket=name)
     return f"s3://{name}"

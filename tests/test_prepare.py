@@ -206,12 +206,15 @@ def test_a_set_prepared_again_is_not_committed_while_it_is_written(tmp_path: Pat
         import os, resource
         from pathlib import Path
         from tests.mask_data import masks_config
+        from trainer.errors import StoreError
         from trainer.prepare import prepare
         resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
         try: prepare(masks_config({str(data)!r}), source_digest={digest!r}, out={str(tmp_path / "out")!r}, processes=1)
-        except OSError as error: print(error)
+        except StoreError as error: print(error)
     """
-    assert "File too large" in run(program).stdout
+    told = run(program).stdout
+    assert "a shard cannot wait in" in told
+    assert "File too large; make room, or set TMPDIR" in told
     assert not (Path(report.dataset) / "manifest.json").exists()
 
 
@@ -240,7 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         from trainer.config import DigitsSource, RunConfig
         from trainer.prepare import prepare, source_digest
         if __name__ == "__main__":
-            section = DigitsSource(train_scenes=int(sys.argv[1]), val_scenes=8, size=16, digit_size=(8, 12), samples_per_shard=100)
+            section = DigitsSource(train_scenes=int(sys.argv[1]), val_scenes=8, size=16, digit_size=(8, 12), samples_per_shard=250)
             config = RunConfig(source=section)
             prepare(config, source_digest=source_digest(config), out={str(tmp_path)!r} + sys.argv[1], processes=2)
             print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -153,7 +153,7 @@ def test_a_stage_gets_its_own_sections_and_no_other() -> None:
 
 
 def test_sections_that_cannot_be_read_are_told() -> None:
-    with pytest.raises(ConfigError, match="there is no training.sed"):
+    with pytest.raises(ConfigError, match=r"there is no training\.sed"):
         parse_sections('{"training": {"sed": 1}}')
 
 
@@ -203,3 +203,17 @@ def test_reading_a_recipe_loads_none_of_the_heavy_packages() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_sections_without_a_source_are_not_held_against_its_splits(tmp_path: Path) -> None:
+    path = tmp_path / "stage.yaml"
+    path.write_text(
+        stage_config(
+            load_config(
+                "segmentation-microscopy", ["source.splits=[a, b]", "data.train_split=a", "data.val_split=b", "evaluation.split=b"]
+            ),
+            "train",
+        )
+    )
+
+    assert load_config(str(path)).data.val_split == "b"

@@ -21,8 +21,7 @@ from trainer.errors import CheckpointMismatchError, DataError
 from trainer.models import ImageModel, build_model
 from trainer.optim.precision import Precision
 from trainer.report.page import render_page
-from trainer.reports import DatasetManifest, EvaluationReport, Example, ModelSpec, TrainReport
-from trainer.run import report_key
+from trainer.reports import DatasetManifest, EvaluationReport, Example, ModelSpec, TrainReport, train_report_key
 from trainer.scoring import Scored, score
 from trainer.storage import Store, join, open_store, split_uri
 from trainer.tasks import build_task
@@ -72,7 +71,7 @@ def evaluate(config: RunConfig, *, checkpoint: str, dataset: str, out: str, trai
 
 def _load(config: EvaluationConfig, checkpoint: str, dataset: str, train_report_digest: str, world: World) -> Subject:
     training_folder, name = split_uri(checkpoint, levels=2)
-    store, position = open_store(training_folder), Position.parse(name.split("/")[1])
+    position, store = Position.parse(name.rpartition("/")[2]), open_store(training_folder)
     training = _train_report(store, position, train_report_digest)
     files = read_checkpoint(store, position)
     spec = ModelSpec.from_bytes(files[SPEC_FILE], f"{checkpoint}/{SPEC_FILE}")
@@ -89,7 +88,7 @@ def _load(config: EvaluationConfig, checkpoint: str, dataset: str, train_report_
 
 
 def _train_report(store: Store, position: Position, digest: str) -> TrainReport:
-    key = report_key(position.generation)
+    key = train_report_key(position.generation)
     report = TrainReport.from_bytes(store.get(key), f"{store.uri}/{key}")
     if digest and report.digest != digest:
         raise DataError(
@@ -127,10 +126,9 @@ def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds:
 def _examples(wanted: int, split: ShardedSplit, by_image: dict[int, float]) -> tuple[Example, ...]:
     """From the worst image to the best at even distances, so that the pictures show the whole range."""
     ranked = sorted((value, image) for image, value in by_image.items() if not math.isnan(value))
-    chosen = [ranked[place * (len(ranked) - 1) // max(1, wanted - 1)] for place in range(min(wanted, len(ranked)))]
-    return tuple(
-        Example(sample=split.names[image], score=value, picture=f"pictures/{image:08d}.png") for value, image in dict.fromkeys(chosen)
-    )
+    count = min(wanted, len(ranked))
+    chosen = [ranked[place * (len(ranked) - 1) // max(1, count - 1)] for place in range(count)]
+    return tuple(Example(sample=split.names[image], score=value, picture=f"pictures/{image:08d}.png") for value, image in chosen)
 
 
 def _write(store: Store, report: EvaluationReport, subject: Subject) -> None:

@@ -1,7 +1,7 @@
 """The training loop: all of it. No I/O, no clock, no rank numbers."""
 
 # torch's utilities for gradients are only partly typed
-# pyright: reportUnknownMemberType=false, reportPrivateImportUsage=false
+# pyright: reportUnknownMemberType=false, reportPrivateImportUsage=false, reportPrivateUsage=false
 
 from __future__ import annotations
 

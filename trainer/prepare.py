@@ -6,13 +6,13 @@ The manifest is written last: it is the commit.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from trainer.canonical import short
 from trainer.config import RunConfig
+from trainer.cpus import usable_cpus
 from trainer.data.encoding import ITEMS_PER_TASK, Counts, Result, encoder
 from trainer.data.shard_writer import EncodedSample, ShardWriter
 from trainer.data.shards import MANIFEST, read_manifest
@@ -47,7 +47,7 @@ def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int |
     _check_unchanged(source, source_digest)
     store = open_store(out).below(f"datasets/{short(config.dataset_digest(source_digest))}")
     adopted = _finished(store)
-    manifest = adopted or _write(config, source, store, processes or len(os.sched_getaffinity(0)))
+    manifest = adopted or _write(config, source, store, processes or usable_cpus())
     return DatasetReport(
         dataset=store.uri,
         data_digest=manifest.digest,
@@ -71,7 +71,7 @@ def _finished(store: Store) -> DatasetManifest | None:
         manifest = read_manifest(store)
     except (ObjectMissingError, CorruptObjectError, DataError):
         return None
-    sizes = {entry.key: entry.size for entry in store.keys()}  # noqa: SIM118  # a Store is no mapping
+    sizes = {entry.key: entry.size for entry in store.keys()}
     return manifest if all(sizes.get(file.name) == file.size for file in _files(manifest)) else None
 
 

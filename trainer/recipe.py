@@ -47,7 +47,9 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
     for override in overrides:
         apply_override(values, override)
     config = _validated(values, where=f"recipe {recipe}")
-    _check_sections_agree(config)
+    _check_metrics(config)
+    if "source" in values:  # a stage is given only its own sections
+        _check_splits(config)
     return config
 
 
@@ -106,19 +108,18 @@ def _recipe_text(recipe: str) -> tuple[str, str]:
 
 
 def _choose_source(values: Values, source: str | None, data: str | None) -> None:
-    section = values.setdefault("source", {})
-    if not isinstance(section, dict):
-        return  # the validation tells
-    section = cast(Values, section)
     if source is not None and source not in SOURCES:
         raise ConfigError(f"there is no source {source!r}{_nearest(source, SOURCES)}; there are: {', '.join(SOURCES)}")
-    if source is not None and source != section.get("format"):
-        section.clear()
-        section["format"] = source
+    section = cast(Values, values.get("source", {}))
+    if (source is None and data is None) or not isinstance(section, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return  # what is not a mapping, the validation tells
+    if source is not None and source != section.get("format", "digits"):
+        section = {"format": source}
     if data is not None:
         if section.get("format", "digits") == "digits":
             raise ConfigError(f"--data {data} has nothing to be read as: the source is digits, which is built in; add --source masks")
         section["uri"] = data
+    values["source"] = section
 
 
 def _validated(values: Values, where: str) -> RunConfig:
@@ -132,7 +133,7 @@ def _validated(values: Values, where: str) -> RunConfig:
         raise ConfigError(_explain(error, where)) from None
 
 
-def _check_sections_agree(config: RunConfig) -> None:
+def _check_splits(config: RunConfig) -> None:
     splits = config.source.splits if isinstance(config.source, MasksSource) else ("train", "val")
     for key, split in (
         ("data.train_split", config.data.train_split),
@@ -141,6 +142,9 @@ def _check_sections_agree(config: RunConfig) -> None:
     ):
         if split not in splits:
             raise ConfigError(f"{key}={split} is not among the splits of the source, {list(splits)}; change one of the two")
+
+
+def _check_metrics(config: RunConfig) -> None:
     metrics = TASK_METRICS[config.task.name]
     for key, metric in (("training.select_by", config.training.select_by), ("registration.metric", config.registration.metric)):
         if metric not in metrics:

@@ -157,6 +157,11 @@ class TrainReport(Report):
     command: str
 
 
+def train_report_key(generation: int) -> str:
+    """Where a generation's TrainReport lies, below the training's folder."""
+    return f"reports/{generation:04d}.json"
+
+
 class HistoryRecord(Report):
     """One point of the learning curves, after `step` optimiser steps. `loss` is the mean over that step's global batch."""
 

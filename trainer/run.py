@@ -15,7 +15,7 @@ from trainer.checkpoint.listing import best, committed, open_generation, scores_
 from trainer.code_version import code_version, git_commit
 from trainer.config import STAGE_SECTIONS, RunConfig
 from trainer.data.shards import read_manifest
-from trainer.reports import DatasetManifest, ModelSpec, TrainReport
+from trainer.reports import DatasetManifest, ModelSpec, TrainReport, train_report_key
 from trainer.state import TrainState
 from trainer.storage import Store, join, open_store
 from trainer.world import World
@@ -40,16 +40,13 @@ class Run:
         return ModelSpec(classes=self.manifest.classes, mean=self.manifest.mean, std=self.manifest.std, **sections)
 
     @property
-    def report_key(self) -> str:
-        return report_key(self.generation)
-
-    @property
     def is_finished(self) -> bool:
         """Whether its report is there: that, and not a count of steps, is what makes a run complete."""
-        return self.store.stat(self.report_key) is not None
+        return self.store.stat(train_report_key(self.generation)) is not None
 
     def report(self) -> TrainReport:
-        return TrainReport.from_bytes(self.store.get(self.report_key), f"{self.folder}/{self.report_key}")
+        key = train_report_key(self.generation)
+        return TrainReport.from_bytes(self.store.get(key), f"{self.folder}/{key}")
 
 
 def open_run(config: RunConfig, dataset: str, out: str, world: World, fresh: str) -> Run:
@@ -59,11 +56,6 @@ def open_run(config: RunConfig, dataset: str, out: str, world: World, fresh: str
     store = open_store(folder)
     generation = world.broadcast(open_generation(store, fresh) if world.is_main else 0)
     return Run(config, dataset, manifest, folder, store, generation)
-
-
-def report_key(generation: int) -> str:
-    """Where a generation's TrainReport lies, below the training's folder."""
-    return f"reports/{generation:04d}.json"
 
 
 def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: float) -> None:
@@ -95,4 +87,4 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
         sections=sections,
         command=os.environ.get(COMMAND_VARIABLE) or shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
     )
-    run.store.put(run.report_key, report.to_bytes())
+    run.store.put(train_report_key(run.generation), report.to_bytes())

@@ -23,7 +23,7 @@ def test_an_error_of_ours_keeps_its_code_and_its_words(monkeypatch: pytest.Monke
 
 def test_any_other_error_is_told_with_its_type_and_traceback() -> None:
     try:
-        {}["lost"]  # noqa: B018
+        {}["lost"]
     except KeyError as error:
         told = Story.of(error)
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def test_without_a_file_for_them_events_go_nowhere(monkeypatch: pytest.MonkeyPat
 
     emit("progress", stage="train", done=1)
 
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_person_gets_a_bar_a_machine_gets_json_and_the_other_ranks_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from trainer.errors import ConfigError
 from trainer.reports import FileDigest, Report
 
 MANIFEST = "manifest.json"
@@ -60,5 +62,12 @@ class Position:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        generation, samples = name.split("-")
-        return cls(int(generation), int(samples))
+        """The position that a folder's name says.
+
+        Raises:
+            ConfigError: it says none.
+        """
+        found = re.fullmatch(r"(\d{4,})-(\d{12,})", name)
+        if not found:
+            raise ConfigError(f"{name!r} is not the folder of a checkpoint; those are named like 0001-000000012800")
+        return cls(int(found[1]), int(found[2]))

@@ -14,7 +14,7 @@ import xxhash
 from trainer.canonical import short
 from trainer.errors import CorruptObjectError, StoreError
 from trainer.reports import FileDigest
-from trainer.storage import FolderStore, Store, open_store
+from trainer.storage import FolderStore, Store
 
 PREPARE_AGAIN = "Delete the data set and prepare it again"
 CACHE = Path(".sightline/cache")
@@ -28,8 +28,7 @@ class ShardFiles:
     def __init__(self, store: Store, files: tuple[FileDigest, ...], cache: Path) -> None:
         self._open: dict[int, int] = {}
         self._files = files
-        self._uri = store.uri  # not the store: a client's connections survive neither pickling nor a fork
-        self._folder = store.root if isinstance(store, FolderStore) else None
+        self._store = store
         self._cache = cache
 
     def read(self, number: int, offset: int, size: int) -> bytes:
@@ -40,7 +39,7 @@ class ShardFiles:
         """
         data = os.pread(self._descriptor(number), size, offset)
         if len(data) < size:
-            raise CorruptObjectError(f"{self._uri}/{self._files[number].name} ends before byte {offset + size}. {PREPARE_AGAIN}")
+            raise CorruptObjectError(f"{self._store.uri}/{self._files[number].name} ends before byte {offset + size}. {PREPARE_AGAIN}")
         return data
 
     def close(self) -> None:
@@ -62,17 +61,17 @@ class ShardFiles:
         return self._open[number]
 
     def _local_path(self, file: FileDigest) -> Path:
-        if self._folder is None:
-            return fetch(self._uri, file, self._cache)
-        path = self._folder / file.name
+        if not isinstance(self._store, FolderStore):
+            return fetch(self._store, file, self._cache)
+        path = self._store.root / file.name
         if not _is_whole(path, file):
             found = f"{path.stat().st_size} bytes" if path.exists() else "nothing"
             raise CorruptObjectError(f"{path}: found {found}, the manifest says {file.size} bytes. {PREPARE_AGAIN}")
         return path
 
 
-def fetch(uri: str, file: FileDigest, cache: Path) -> Path:
-    """A file of the store at `uri`, downloaded to the cache unless it is there. Processes that want it at once wait for one of them.
+def fetch(store: Store, file: FileDigest, cache: Path) -> Path:
+    """A file of a store, downloaded to the cache unless it is there. Processes that want it at once wait for one of them.
 
     Raises:
         CorruptObjectError: the bytes are not those that the digest names; nothing is kept.
@@ -84,9 +83,10 @@ def fetch(uri: str, file: FileDigest, cache: Path) -> Path:
             cache.mkdir(parents=True, exist_ok=True)
             with _locked(target.with_suffix(".lock")):
                 if not _is_whole(target, file):
-                    _download(open_store(uri), file, target)
+                    _download(store, file, target)
     except OSError as error:
-        raise StoreError(f"{uri}/{file.name} cannot be kept in the cache {cache.resolve()}: {error}; free some space there") from error
+        where = f"the cache {cache.resolve()}"
+        raise StoreError(f"{store.uri}/{file.name} cannot be kept in {where}: {error}; make room there") from error
     return target
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import BinaryIO, Self
 import xxhash
 
 from trainer.data.shards import IndexEntry, ShardIndex
+from trainer.errors import StoreError
 from trainer.reports import FileDigest, Shard
 from trainer.storage import Store
 
@@ -44,9 +47,10 @@ class ShardWriter:
 
     def add(self, sample: EncodedSample) -> None:
         """Append a sample; its key is its number in the split, so any name will do."""
-        if self._shard is None:
-            self._shard = _OpenShard(f"{self._split}-{len(self.shards):05d}")
-        self._shard.add(sample, key=f"{self.samples:08d}")
+        with _spooling():
+            if self._shard is None:
+                self._shard = _OpenShard(f"{self._split}-{len(self.shards):05d}")
+            self._shard.add(sample, key=f"{self.samples:08d}")
         self.samples += 1
         if len(self._shard.entries) == self._samples_per_shard:
             self._finish(self._shard)
@@ -60,14 +64,17 @@ class ShardWriter:
         if error is None:
             self._finish(self._shard)
         else:
-            self._shard.file.close()
+            self._shard.discard()
 
     def _finish(self, shard: _OpenShard) -> None:
         self._shard = None
-        with shard.file:
-            shard.tar.close()
-            shard.file.seek(0)
+        try:
+            with _spooling():
+                shard.tar.close()
+                shard.file.seek(0)
             tar = _upload(self._store, f"{shard.name}.tar", shard.file)
+        finally:
+            shard.discard()
         index = ShardIndex(samples=tuple(shard.entries))
         index_file = _upload(self._store, f"{shard.name}.index.json", BytesIO(index.to_bytes()))
         self.shards.append(Shard(name=shard.name, samples=len(shard.entries), tar=tar, index=index_file))
@@ -87,6 +94,10 @@ class _OpenShard:
         mask = self._add_member(f"{key}.mask.png", sample.mask)
         self.entries.append(IndexEntry(name=sample.name, image=image, mask=mask, height=sample.height, width=sample.width))
 
+    def discard(self) -> None:
+        with suppress(OSError):  # it writes what it still holds; where that fails, an earlier write has told why
+            self.file.close()
+
     def _add_member(self, name: str, data: bytes) -> tuple[int, int]:
         """Offset and size of the member's data: behind one header block, because the names are short."""
         member = tarfile.TarInfo(name)  # its time is 0, its owner 0:0, its mode 0644
@@ -94,6 +105,15 @@ class _OpenShard:
         offset = self.tar.offset + tarfile.BLOCKSIZE
         self.tar.addfile(member, BytesIO(data))
         return offset, len(data)
+
+
+@contextmanager
+def _spooling() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise StoreError(f"a shard cannot wait in {where} until it is whole: {error}; make room, or set TMPDIR") from error
 
 
 def _upload(store: Store, key: str, file: BinaryIO) -> FileDigest:

@@ -1,7 +1,7 @@
 """torch's elastic agent, in this process: it starts the ranks, watches them, and tells why they ended."""
 
 # torch's elastic package is untyped
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false, reportIncompatibleMethodOverride=false, reportCallIssue=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false, reportIncompatibleVariableOverride=false, reportCallIssue=false
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
+from trainer.cpus import usable_cpus
 from trainer.errors import ExitCode, RankFailedError, is_worth_another_try
-from trainer.launch.cpus import usable_cpus
 from trainer.launch.rank import Job, rank_main
 from trainer.launch.stories import Story, collect
 from trainer.telemetry.events import emit

@@ -29,11 +29,11 @@ class FolderStore:
     and to list, since data sets are often folders of links; nothing is written or deleted through one that leads out of the store.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, root: Path | None = None) -> None:
         if not uri:
             raise ConfigError("an empty path names no folder; write . for the working folder")
         self.uri = uri.rstrip("/") or "/"
-        self.root = Path(uri).resolve()
+        self.root = root or Path(uri).resolve()  # once: a relative path means the working folder of now
 
     def put(self, key: str, data: bytes) -> None:
         with self._new_file(key, os.replace) as file:
@@ -75,7 +75,7 @@ class FolderStore:
                 return
 
     def below(self, folder: str) -> FolderStore:
-        return FolderStore(self._where(checked_key(folder)))
+        return FolderStore(self._where(checked_key(folder)), self.root / folder)
 
     def _where(self, key: str) -> str:
         return f"{self.uri.rstrip('/')}/{key}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -12,7 +12,7 @@ from trainer.storage import Store
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def read_split_lists(store: Store, splits: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def read_split_lists(store: Store, splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The stems of each split from `<split>.txt`, one a line; empty where no split has such a file.
 
     Raises:
@@ -45,7 +45,7 @@ def images_by_stem(store: Store, folder: str) -> dict[str, str]:
     return extensions
 
 
-def require_folders(store: Store, splits: Iterable[str]) -> None:
+def require_folders(store: Store, splits: Sequence[str]) -> None:
     """Check that every split has its sub-folder of images.
 
     Raises:
@@ -59,7 +59,7 @@ def require_folders(store: Store, splits: Iterable[str]) -> None:
         )
 
 
-def _files(splits: Iterable[str]) -> str:
+def _files(splits: Sequence[str]) -> str:
     return ", ".join(list_file(split) for split in splits)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.launch.cpus import usable_cpus
+from trainer.cpus import usable_cpus
 
 HERE = len(os.sched_getaffinity(0))
 

@@ -1,0 +1,79 @@
+"""The launcher for one machine: the launch command as a child, the very one that a pod runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from components.launcher.agent import Agent, signals_forwarded
+from components.launcher.base import TrainJob
+from components.launcher.workers import Workers, workers_from_environment
+from trainer.errors import ExitCode, RankFailedError
+from trainer.reports import TrainReport
+
+LAUNCH = (sys.executable, "-m", "trainer", "launch")
+RESULT_VARIABLE = "SIGHTLINE_RESULT"
+
+
+class LocalLauncher:
+    """A fixed number of ranks is one agent; a range is one agent for each rank, any of which may be lost."""
+
+    def __init__(self, workers: Workers, command: Sequence[str] = LAUNCH) -> None:
+        self._workers = workers
+        self._command = command
+
+    def run(self, job: TrainJob) -> TrainReport:
+        """Start the agents, wait for all of them, and read what train reported; see `Launcher`."""
+        with TemporaryDirectory(prefix="sightline-") as folder:
+            config, result = Path(folder, "config.yaml"), Path(folder, "result.json")
+            config.write_text(job.config, encoding="utf-8")  # JSON is YAML
+            environment = _environment(self._workers, result)
+            agents: list[Agent] = []
+            with signals_forwarded(agents):
+                for flags in _flags_of_each_agent(self._workers):
+                    agent = Agent([*self._command, *flags, *job.arguments(str(config))], environment)
+                    agents.append(agent)
+                for agent in agents:
+                    agent.wait()
+            if result.exists():
+                return TrainReport.from_bytes(result.read_bytes(), "the result of the launch command")
+            raise _failure(agents)
+
+
+def local_launcher() -> LocalLauncher:
+    return LocalLauncher(workers_from_environment())
+
+
+def _environment(workers: Workers, result: Path) -> dict[str, str]:
+    """Ours, with a fair share of the processors (agents do not know of each other), and this stage as the parent to end with."""
+    from trainer.cpus import usable_cpus
+    from trainer.lifeline import PARENT_VARIABLE
+
+    share = max(1, usable_cpus() // workers.most)
+    return {"OMP_NUM_THREADS": str(share), **os.environ, PARENT_VARIABLE: str(os.getpid()), RESULT_VARIABLE: str(result)}
+
+
+def _flags_of_each_agent(workers: Workers) -> list[list[str]]:
+    if not workers.elastic:
+        return [["--nproc-per-node", str(workers.most)]]
+    port = _free_port()
+    nodes = ["--nnodes", f"{workers.fewest}:{workers.most}", "--nproc-per-node", "1"]
+    return [[*nodes, "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", f"local-{port}"] for _ in range(workers.most)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _failure(agents: Sequence[Agent]) -> RankFailedError:
+    """The error of the agent that tells most: one that failed by itself, rather than one that was killed."""
+    failed = sorted((agent for agent in agents if agent.exit_code), key=lambda agent: agent.process.returncode < 0)
+    if not failed:
+        return RankFailedError("the launch command ended well but wrote no report", ExitCode.UNCLASSIFIED)
+    return RankFailedError(failed[0].cause, failed[0].exit_code)

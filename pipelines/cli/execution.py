@@ -1,0 +1,131 @@
+"""One run of a compiled pipeline, from its arguments to its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from components.launcher.workers import WORKERS_VARIABLE
+from components.records import STAGES_VARIABLE
+from pipelines.cli.attempts import Plan
+from pipelines.cli.ending import tell_ending
+from pipelines.cli.events import EventTail
+from pipelines.cli.processes import process_group, signals_noted, this_process
+from pipelines.cli.render import Renderer, open_renderer
+from pipelines.cli.runs import RunRecord, RunState, StageSummary
+from pipelines.cli.workspace import Workspace, new_run_id
+from pipelines.compiled import CompiledPipeline
+from trainer.errors import ExitCode, MissingExtraError
+from trainer.storage import open_store
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to run: a pipeline, from which recipe, by which command, where to, with how many workers; `as_json` as in the flag."""
+
+    pipeline: CompiledPipeline
+    recipe: str
+    command: str
+    out: str
+    workers: str
+    as_json: bool
+
+
+def require_kfp(purpose: str) -> None:
+    """Fail before any work where kfp is missing; it is imported by the child."""
+    if find_spec("kfp") is None:
+        raise MissingExtraError("kfp", "pipelines", purpose)
+
+
+def execute(request: Request, plan: Plan, workspace: Workspace) -> int:
+    """Run it, tell about it, keep its record; returns the command's exit code."""
+    record = _new_record(request, plan)
+    workspace.save(record)
+    begin = time.monotonic()
+    stream = sys.stderr if request.as_json else sys.stdout
+    with open_renderer(request.pipeline.stages, stream) as renderer:
+        child_code, signals = _run_child(record, request.pipeline, workspace, renderer)
+    state: RunState = "interrupted" if signals else "succeeded" if child_code == 0 else "failed"
+    record = record.finished(state, round(time.monotonic() - begin, 3), workspace.stage_records(record.run), plan.expected)
+    workspace.save(record)
+    tell_ending(record, workspace.run_folder(record.run) / "kfp.log", stream)
+    if request.as_json:
+        print(json.dumps(record.summary()))
+    if not signals:  # whoever interrupts does not want to wait for a store
+        _copy_to_out(record, workspace)
+    return _exit_code(record, signals)
+
+
+def _new_record(request: Request, plan: Plan) -> RunRecord:
+    return RunRecord(
+        run=new_run_id(request.pipeline.name),
+        pipeline=request.pipeline.name,
+        recipe=request.recipe,
+        state="running",
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        out=request.out,
+        workers=request.workers,
+        command=request.command,
+        parameters=plan.arguments,
+        process=this_process(),
+        order=request.pipeline.stages,
+        stages={stage: StageSummary(state="not reached") for stage in request.pipeline.stages},
+    )
+
+
+def _run_child(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspace, renderer: Renderer) -> tuple[int, list[int]]:
+    """Run kfp in a process of its own: its exit code, and the signals that ended it before its time."""
+    folder = workspace.run_folder(record.run)
+    events = EventTail(folder / "events.jsonl")
+    command, environment = _child_command(record, pipeline, workspace), _child_environment(record, folder, workspace)
+    with signals_noted() as signals, (folder / "kfp.log").open("wb") as log, process_group(command, environment, log) as child:
+        while child.poll() is None and not signals:
+            renderer.show_all(events.new())
+            time.sleep(_POLL_SECONDS)
+    renderer.show_all(events.new())
+    renderer.end(succeeded=child.returncode == 0)
+    return child.returncode, signals if child.returncode else []  # one that came at the very end ended nothing
+
+
+def _child_command(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspace) -> list[str]:
+    arguments = workspace.run_folder(record.run) / "arguments.json"
+    arguments.write_text(json.dumps(record.parameters), encoding="utf-8")
+    paths = (pipeline.path, arguments, workspace.kfp_root, workspace.kfp_cache)
+    return [sys.executable, "-m", "pipelines.local", *map(str, paths)]
+
+
+def _child_environment(record: RunRecord, folder: Path, workspace: Workspace) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SIGHTLINE_RUN": record.run,
+        "SIGHTLINE_EVENTS": str(folder / "events.jsonl"),
+        "SIGHTLINE_PARENT": str(os.getpid()),
+        STAGES_VARIABLE: str(workspace.stages),
+        WORKERS_VARIABLE: record.workers,
+        "PYTHONUNBUFFERED": "1",  # so that the log is whole, and in order, whenever it is read
+        "PYTHONSAFEPATH": "1",  # a folder `components` or `pipelines` in the working directory is not ours
+    }
+
+
+def _copy_to_out(record: RunRecord, workspace: Workspace) -> None:
+    folder, store = workspace.run_folder(record.run), open_store(record.out)
+    for path in (folder / "run.json", folder / "events.jsonl", *sorted(folder.glob("stages/*.json"))):
+        if path.exists():
+            store.put(f"runs/{record.run}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def _exit_code(record: RunRecord, signals: list[int]) -> int:
+    if signals:
+        return 128 + signal.Signals(signals[0])
+    if record.state == "failed":
+        return ExitCode.UNCLASSIFIED
+    return ExitCode.GATE_NOT_PASSED if any(stage.state == "refused" for stage in record.stages.values()) else ExitCode.OK

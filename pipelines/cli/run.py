@@ -1,0 +1,57 @@
+"""`sightline run`: resolve the recipe, look at the source, and run the compiled pipeline on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from components.launcher.workers import parse_workers
+from pipelines.cli.attempts import new_generation, plan_attempts
+from pipelines.cli.execution import Request, execute, require_kfp
+from pipelines.cli.workspace import Workspace
+from pipelines.compiled import RECIPES, CompiledPipeline, open_pipeline
+from trainer.config import RunConfig
+from trainer.errors import ConfigError
+from trainer.recipe import load_config, recipe_names, stage_config
+from trainer.storage import open_store
+
+
+def run(args: argparse.Namespace) -> int:
+    """Returns the command's exit code; see `pipelines.cli.main`."""
+    require_kfp("sightline run")
+    pipeline, workspace = open_pipeline(args.pipeline), Workspace()
+    parse_workers(args.workers)
+    recipe = _recipe(args.pipeline, args.recipe, args.data)
+    config = load_config(recipe, args.overrides, source=args.source, data=args.data)
+    out = _absolute(args.out)
+    open_store(out)  # an unknown scheme is told before any work
+    fresh = new_generation() if args.fresh else ""
+    plan = plan_attempts(pipeline, pipeline_arguments(pipeline, config, out), workspace.stages, fresh=fresh)
+    return execute(Request(pipeline, recipe, command_line(), out, args.workers, args.json), plan, workspace)
+
+
+def pipeline_arguments(pipeline: CompiledPipeline, config: RunConfig, out: str) -> dict[str, str]:
+    """The arguments of a run on this machine, but the attempts."""
+    from trainer.code_version import code_version
+    from trainer.prepare import source_digest
+
+    configs = {f"{stage}_config": stage_config(config, stage) for stage in pipeline.stages}
+    return {**configs, "source_digest": source_digest(config), "out": out, "launcher": "local", "code_version": code_version()}
+
+
+def command_line() -> str:
+    """The command as it can be given again."""
+    return shlex.join(["sightline", *sys.argv[1:]])
+
+
+def _recipe(pipeline: str, recipe: str | None, data: str | None) -> str:
+    if recipe is None and data is not None:
+        known = ", ".join(recipe_names())
+        raise ConfigError(f"--data {data} needs a recipe, which says what its classes are: give --recipe, one of {known}, or a YAML file")
+    return recipe or RECIPES[pipeline]
+
+
+def _absolute(out: str) -> str:
+    return out.rstrip("/") if "://" in out else str(Path(out).absolute())

@@ -1,0 +1,226 @@
+"""What is S3's own: digests in the metadata, servers that fail in every way, the environment."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes import Answer, scripted_peer
+from trainer.errors import ConfigError, CorruptObjectError, ObjectMissingError, StoreDeniedError, StoreError, StoreUnavailableError
+from trainer.storage import Store
+from trainer.storage.s3 import S3Store
+from trainer.storage.s3_client import Patience
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+HASTY = Patience(attempts=3, connect_seconds=1, read_seconds=1)
+BUSY = Answer(503, b"<Error><Code>SlowDown</Code></Error>")
+DENIED = Answer(403, b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>")
+
+USES: dict[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get("a"),
+    "put": lambda store: store.put("a", b"1"),
+    "put_if_absent": lambda store: store.put_if_absent("a", b"1"),
+    "stat": lambda store: store.stat("a"),
+    "keys": lambda store: list(store.keys()),
+    "delete": lambda store: store.delete("a"),
+}
+every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Some credentials, and an environment that a test may point at its own server."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    return monkeypatch
+
+
+def upload(store: Store, data: bytes) -> None:
+    with store.open_upload("a") as file:
+        file.write(data)
+
+
+def keys(store: Store) -> list[str]:
+    return [entry.key for entry in store.keys("")]
+
+
+@pytest.mark.parametrize("write", [lambda store, data: store.put("a", data), lambda store, data: store.put_if_absent("a", data), upload])
+def test_changed_bytes_are_noticed_on_a_whole_read(bucket: str, s3_client: S3Client, write: Callable[[Store, bytes], None]) -> None:
+    store = S3Store.at(bucket)
+    write(store, b"0123456789")
+    name = bucket.removeprefix("s3://")
+    metadata = s3_client.head_object(Bucket=name, Key="a")["Metadata"]
+    s3_client.put_object(Bucket=name, Key="a", Body=b"0123456780", Metadata=metadata)
+    with pytest.raises(CorruptObjectError, match=r"/a has the digest xxh3:\w+; it was written with xxh3:"):
+        store.get("a")
+
+
+def test_an_object_that_others_wrote_is_read_as_it_is(bucket: str, s3_client: S3Client) -> None:
+    s3_client.put_object(Bucket=bucket.removeprefix("s3://"), Key="a", Body=b"theirs")
+    assert S3Store.at(bucket).get("a") == b"theirs"
+
+
+def test_the_marks_that_consoles_make_for_folders_are_no_objects(bucket: str, s3_client: S3Client) -> None:
+    for key in ("images/", "images/a.png", "images/sub/"):
+        s3_client.put_object(Bucket=bucket.removeprefix("s3://"), Key=key)
+    assert keys(S3Store.at(bucket)) == ["images/a.png"]
+    assert keys(S3Store.at(f"{bucket}/images")) == ["a.png"]
+
+
+def test_the_etag_tells_changed_content(bucket: str) -> None:
+    store = S3Store.at(bucket)
+    store.put("a", b"1")
+    before = store.stat("a")
+    store.put("a", b"2")
+    after = store.stat("a")
+    assert before is not None
+    assert after is not None
+    assert before.etag != after.etag
+    assert '"' not in after.etag
+
+
+@every_use
+def test_a_missing_bucket_is_told_as_such(s3_endpoint: str, use: Callable[[Store], object]) -> None:
+    with pytest.raises(ObjectMissingError, match=r"the bucket .*s3://no-such-bucket.* does not exist"):
+        use(S3Store.at("s3://no-such-bucket/prefix"))
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///prefix", "s3://my bucket/prefix", "s3://a*b/"])
+def test_a_uri_without_a_bucket_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match="names no bucket"):
+        S3Store.at(uri)
+
+
+def test_a_prefix_that_climbs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is not a key"):
+        S3Store.at("s3://bucket/a/../b")
+
+
+@every_use
+def test_a_closed_port_is_unavailable_within_seconds(credentials: pytest.MonkeyPatch, use: Callable[[Store], object]) -> None:
+    with socket.socket() as taken:  # bound but not listening: every connection is refused
+        taken.bind(("127.0.0.1", 0))
+        credentials.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=r"s3://bucket.*check that the server runs"):
+            use(S3Store.at("s3://bucket", Patience(attempts=2, connect_seconds=1)))
+        assert time.monotonic() - begin < 10
+
+
+def test_a_server_that_never_answers_is_unavailable_within_seconds(credentials: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        credentials.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(StoreUnavailableError, match="s3://bucket/a"):
+            S3Store.at("s3://bucket", Patience(attempts=1, read_seconds=0.3)).get("a")
+
+
+@every_use
+def test_refused_credentials_are_denied_at_once(credentials: pytest.MonkeyPatch, use: Callable[[Store], object]) -> None:
+    with scripted_peer(DENIED) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreDeniedError, match="check AWS_ACCESS_KEY_ID"):
+            use(S3Store.at("s3://bucket", HASTY))
+    assert len(peer.requests) == 1
+
+
+def test_an_expired_token_is_denied(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(400, b"<Error><Code>ExpiredToken</Code></Error>")) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreDeniedError, match="ExpiredToken"):
+            S3Store.at("s3://bucket", HASTY).get("a")
+
+
+def test_without_credentials_it_is_denied(credentials: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        credentials.delenv(name, raising=False)
+    credentials.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    credentials.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    credentials.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(StoreDeniedError, match="check AWS_ACCESS_KEY_ID"):
+        S3Store.at("s3://bucket", HASTY).get("a")
+
+
+def test_a_server_that_stays_busy_is_unavailable_after_the_attempts(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(BUSY) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreUnavailableError, match="SlowDown"):
+            S3Store.at("s3://bucket", HASTY).get("a")
+    assert len(peer.requests) == HASTY.attempts
+
+
+def test_a_server_that_is_busy_twice_is_asked_a_third_time(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(BUSY, BUSY, Answer(200, b"content")) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        assert S3Store.at("s3://bucket", HASTY).get("a") == b"content"
+    assert peer.requests == ["GET /bucket/a"] * 3
+
+
+def test_a_body_that_always_breaks_off_is_unavailable(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(200, b"half", claims=8)) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreUnavailableError, match="s3://bucket/a"):
+            S3Store.at("s3://bucket", HASTY).get("a")
+    assert len(peer.requests) == HASTY.attempts
+
+
+def test_a_body_that_breaks_off_once_is_asked_for_again(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(200, b"half", claims=8), Answer(200, b"complete")) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        assert S3Store.at("s3://bucket", HASTY).get("a") == b"complete"
+
+
+def test_what_the_server_cannot_do_is_not_tried_for_ever(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(501, b"<Error><Code>NotImplemented</Code></Error>")) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreError, match="NotImplemented") as caught:
+            S3Store.at("s3://bucket", HASTY).put_if_absent("a", b"")
+    assert caught.type is StoreError
+    assert len(peer.requests) == 1
+
+
+def test_an_upload_whose_block_raises_asks_nothing_of_the_server(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(200)) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with suppress(RuntimeError), S3Store.at("s3://bucket", HASTY).open_upload("a") as file:
+            file.write(bytes(1000))
+            raise RuntimeError
+    assert peer.requests == []
+
+
+def test_an_upload_of_many_parts_that_fails_is_given_up(credentials: pytest.MonkeyPatch) -> None:
+    begun = Answer(200, b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>")
+    with scripted_peer(begun, DENIED) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(StoreDeniedError, match="s3://bucket/a"):
+            upload(S3Store.at("s3://bucket", HASTY), bytes(9 << 20))
+    assert "DELETE /bucket/a?uploadId=7" in peer.requests
+
+
+def listing(*names: str, more: bool) -> Answer:
+    contents = "".join(f'<Contents><Key>{name}</Key><Size>1</Size><ETag>"7"</ETag></Contents>' for name in names)
+    token = "<IsTruncated>true</IsTruncated><NextContinuationToken>7</NextContinuationToken>" if more else ""
+    return Answer(200, f"<ListBucketResult>{contents}{token}</ListBucketResult>".encode())
+
+
+def test_a_listing_of_many_pages_is_whole_and_sorted_whatever_order_the_server_has(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(listing("x/a/b", "x/a.b", more=True), listing("x/c", "x/C", more=False)) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        assert keys(S3Store.at("s3://bucket/x", HASTY)) == ["C", "a.b", "a/b", "c"]
+    assert len(peer.requests) == 2
+
+
+def test_an_endpoint_of_s3_alone_goes_before_the_general_one(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(200, b"right")) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        credentials.setenv("AWS_ENDPOINT_URL_S3", peer.url)
+        assert S3Store.at("s3://bucket", HASTY).get("a") == b"right"
+    assert peer.requests == ["GET /bucket/a"]  # the bucket stands in the path
