@@ -13,7 +13,7 @@ $(UV):
 	.venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.synced: requirements.txt pyproject.toml | $(UV)
-	$(UV) pip sync --quiet --require-hashes requirements.txt
+	$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -36,7 +36,7 @@ lock: | $(UV)  ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --all-extras --output-file requirements.txt
 	$(COMPILE) --output-file requirements-trainer.txt
 
-pipelines/segmentation.yaml: pipelines/segmentation.py components/*.py trainer/recipes/segmentation-digits.yaml | .venv/.synced
+pipelines/segmentation.yaml: pipelines/segmentation.py components/*.py trainer/config.py trainer/recipes/segmentation-digits.yaml | .venv/.synced
 	$(PY) -m pipelines.compile
 
 clean:  ## Remove outputs and caches, not the environment

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from trainer import environment
 from trainer.canonical import digest_of, short
 from trainer.reports import RegistrationReport, Report
 from trainer.storage import FolderStore
 
-STAGES_VARIABLE = "SIGHTLINE_STAGES"
 FRESH = "fresh-"  # an attempt of train that starts with this asks for a new generation
 
 
@@ -52,11 +52,9 @@ def stage_key(stage: str, parameters: Mapping[str, str]) -> str:
 
 def keep(record: StageRecord) -> None:
     """Write the record to the folders that the environment names."""
-    from trainer.telemetry.events import EVENTS_VARIABLE
-
-    if events := os.environ.get(EVENTS_VARIABLE):
+    if events := os.environ.get(environment.EVENTS):
         FolderStore(str(Path(events).parent)).put(f"stages/{record.stage}.json", record.to_bytes())
-    if (memory := os.environ.get(STAGES_VARIABLE)) and record.state == "ran":
+    if (memory := os.environ.get(environment.STAGES)) and record.state == "ran":
         FolderStore(memory).put(f"{stage_key(record.stage, record.parameters)}.json", record.to_bytes())
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from components.artifacts import Confusion, Numbers, Page, show_evaluation
 from components.records import FRESH, StageRecord, keep
+from trainer import environment
 from trainer.canonical import short
 from trainer.config import RunConfig
 from trainer.errors import ExitCode, SightlineError
@@ -110,7 +111,7 @@ def run_register(**parameters: str) -> Registered:
         from components.registry import register
 
         inputs = {name: parameters[name] for name in ("checkpoint", "report", "report_digest", "out")}
-        registration = register(config, **inputs, run=os.environ.get("SIGHTLINE_RUN", ""))
+        registration = register(config, **inputs, run=os.environ.get(environment.RUN, ""))
         refused = registration.state == "refused"
         return Outcome(
             Registered(registration.uri, registration.version)._asdict(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: tests run side by side, and more threads than cores only wait
+
 import uuid
 from collections.abc import Iterator
 from pathlib import Path

@@ -92,7 +92,7 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_and_is_told() -> None:
     with pytest.raises(NotFiniteError, match=r"loss of step 1 is nan .* after 0 samples"):
         train_step(state, STEP, Regression())
 
-    assert float(state.module.weight) == 1.0
+    assert state.module.weight.item() == 1.0
     assert state.samples_seen == 0
 
 

@@ -10,13 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from trainer import environment
 from trainer.config import RunConfig
 from trainer.errors import ConfigError, ExitCode, SightlineError
 from trainer.lifeline import die_with_named_parent
 from trainer.recipe import load_config
 from trainer.reports import Report
 
-RESULT_VARIABLE = "SIGHTLINE_RESULT"
 _EXAMPLES = """examples:
   python -m trainer prepare segmentation-digits --out outputs
   python -m trainer train segmentation-digits --data outputs/datasets/KEY --out outputs
@@ -137,10 +137,16 @@ def _run_launch(args: argparse.Namespace) -> None:
     least, most = args.nnodes
     if most > 1 and not args.rdzv_endpoint:
         raise ConfigError(f"--nnodes {least}:{most} needs --rdzv-endpoint HOST:PORT, where the agents meet")
-    from trainer.launch.agent import Topology, launch
     from trainer.launch.rank import Job
+    from trainer.run import open_run
 
-    job = Job(config, dataset=args.data, out=args.out, fresh=args.fresh, stories="", result=os.environ.get(RESULT_VARIABLE, ""))
+    job = Job(config, dataset=args.data, out=args.out, fresh=args.fresh, stories="", result=os.environ.get(environment.RESULT, ""))
+    run = open_run(config, args.data, args.out, args.fresh)
+    if run.is_finished:
+        job.hand_over(run.report())
+        return
+    from trainer.launch.agent import Topology, launch
+
     launch(job, Topology(args.nproc_per_node, least, most, args.rdzv_endpoint, args.rdzv_id))
 
 

@@ -4,7 +4,7 @@
     ├── ConfigError               a recipe, flag or value that cannot be meant              2
     │   └── MissingExtraError     an optional package is not installed                      2
     ├── DataError                 images, masks or shards that cannot be used              10
-    ├── StoreError                an object store or folder
+    ├── StoreError                an object store or folder: a full disk, say              15
     │   ├── ObjectMissingError    no such object, bucket or folder                         11
     │   ├── StoreDeniedError      credentials or permissions                               12
     │   ├── CorruptObjectError    the bytes are not those that were written                13
@@ -17,8 +17,7 @@
     ├── RanksDisagreeError        ranks hold different weights after a restore             31
     ├── PreemptedError            asked to end; the state is saved                        143
     ├── PeerLostError             another rank's process ended; this one could not go on  202
-    ├── RankFailedError           a rank ended with the code that it carries
-    └── StageFailedError          a pipeline stage ended with the code that it carries
+    └── RankFailedError           a rank ended with the code that it carries
 
 Codes 1–127 are permanent: the same command would fail again. Codes from 128 on are worth another try;
 128 + n is death by signal n, as in a shell.
@@ -41,6 +40,7 @@ class ExitCode(IntEnum):
     STORE_DENIED = 12
     CORRUPT_OBJECT = 13
     OBJECT_EXISTS = 14
+    STORE_FAILED = 15
     CHECKPOINT_MISMATCH = 20
     NO_USABLE_CHECKPOINT = 21
     NOT_FINITE = 30
@@ -85,6 +85,8 @@ class DataError(SightlineError):
 
 class StoreError(SightlineError):
     """An object store or folder did not do what was asked."""
+
+    exit_code = ExitCode.STORE_FAILED
 
 
 class ObjectMissingError(StoreError):
@@ -162,13 +164,4 @@ class RankFailedError(SightlineError):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
-
-
-class StageFailedError(SightlineError):
-    """A pipeline stage ended; this error carries its exit code on."""
-
-    def __init__(self, stage: str, cause: str, exit_code: int) -> None:
-        super().__init__(f"{stage} failed: {cause}")
-        self.stage = stage
         self.exit_code = exit_code

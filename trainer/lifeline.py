@@ -13,7 +13,8 @@ import select
 import signal
 import threading
 
-PARENT_VARIABLE = "SIGHTLINE_PARENT"
+from trainer import environment
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -29,7 +30,7 @@ def die_with_parent() -> None:
 
 def die_with_named_parent() -> None:
     """End when the process that SIGHTLINE_PARENT names ends; without the variable, live on as any command does."""
-    named = os.environ.get(PARENT_VARIABLE)
+    named = os.environ.get(environment.PARENT)
     if not named or not hasattr(os, "pidfd_open"):
         return
     try:

@@ -27,10 +27,10 @@ def resume(run: Run, state: TrainState) -> None:
         RanksDisagreeError: the ranks hold different weights afterwards.
     """
     world = state.world
-    restored = world.broadcast(newest_whole(run.store, run.generation) if world.is_main else None)
+    restored = world.decide(lambda: newest_whole(run.store, run.generation))
     if restored is not None:
         restore(state, restored.files, f"{run.folder}/{restored.position.folder}")
-        if world.broadcast(scores_of(run.store, restored.position) if world.is_main else None):
+        if world.decide(lambda: scores_of(run.store, restored.position)):
             state.evaluated_at = state.samples_seen
     if world.is_main:
         enter_attempt(run.store, run.generation, state.samples_seen, world.size)
@@ -38,10 +38,15 @@ def resume(run: Run, state: TrainState) -> None:
             emit("notice", stage="train", text=f"passed over a broken checkpoint: {reason}")
         if restored:
             emit("notice", stage="train", text=f"continues after {state.samples_seen} samples (step {state.step} of {state.total_steps})")
-    _check_ranks_agree(state)
+    check_ranks_agree(state)
 
 
-def _check_ranks_agree(state: TrainState) -> None:
+def check_ranks_agree(state: TrainState) -> None:
+    """Compare the weights of all ranks, bit for bit.
+
+    Raises:
+        RanksDisagreeError: on every rank, where they differ on any.
+    """
     checksums = state.world.gather(checksum(state.module))
     if len(set(checksums)) > 1:
         raise RanksDisagreeError(

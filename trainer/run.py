@@ -1,4 +1,4 @@
-"""A training run in its store: where it reads and writes, and how it is concluded."""
+"""A training run in its store: where it reads and writes, and how it is concluded. Torch-free: a finished run is told at once."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from trainer import environment
 from trainer.canonical import digest_of, sha256_digest, short
 from trainer.checkpoint.commit import read_checkpoint
-from trainer.checkpoint.documents import MODEL_FILE
+from trainer.checkpoint.documents import MANIFEST, MODEL_FILE
 from trainer.checkpoint.ledger import count_attempts
 from trainer.checkpoint.listing import best, committed, open_generation, scores_of
 from trainer.code_version import code_version, git_commit
 from trainer.config import STAGE_SECTIONS, RunConfig
 from trainer.data.shards import read_manifest
 from trainer.reports import DatasetManifest, ModelSpec, TrainReport, train_report_key
-from trainer.state import TrainState
-from trainer.storage import Store, join, open_store
-from trainer.world import World
+from trainer.storage import Store, join, open_store, split_uri
 
-COMMAND_VARIABLE = "SIGHTLINE_COMMAND"
+if TYPE_CHECKING:
+    from trainer.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,23 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its report is there: that, and not a count of steps, is what makes a run complete."""
-        return self.store.stat(train_report_key(self.generation)) is not None
+        """Whether its report is there, and the checkpoint that it hands on: that, and not a count of steps, makes a run complete."""
+        if self.store.stat(train_report_key(self.generation)) is None:
+            return False
+        selected = split_uri(self.report().checkpoint)[1]
+        return self.store.stat(f"checkpoints/{selected}/{MANIFEST}") is not None
 
     def report(self) -> TrainReport:
         key = train_report_key(self.generation)
         return TrainReport.from_bytes(self.store.get(key), f"{self.folder}/{key}")
 
 
-def open_run(config: RunConfig, dataset: str, out: str, world: World, fresh: str) -> Run:
-    """The run of a config on a data set: a new one with the same content continues the old one, unless `fresh`."""
+def open_run(config: RunConfig, dataset: str, out: str, fresh: str = "") -> Run:
+    """The run of a config on a data set: a new one with the same content continues the old one, unless `fresh`; see `train`."""
     manifest = read_manifest(open_store(dataset))
     folder = join(out, "training", short(config.train_digest(manifest.digest)))
     store = open_store(folder)
-    generation = world.broadcast(open_generation(store, fresh) if world.is_main else 0)
-    return Run(config, dataset, manifest, folder, store, generation)
+    return Run(config, dataset, manifest, folder, store, open_generation(store, fresh))
 
 
 def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: float) -> None:
@@ -85,6 +88,6 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
         seconds=seconds,
         attempts=count_attempts(run.store, run.generation),
         sections=sections,
-        command=os.environ.get(COMMAND_VARIABLE) or shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
+        command=os.environ.get(environment.COMMAND) or shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
     )
     run.store.put(train_report_key(run.generation), report.to_bytes())

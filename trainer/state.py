@@ -8,7 +8,6 @@ from enum import Enum
 from torch import nn
 from torch.optim import Optimizer
 
-from trainer.batch import Scores
 from trainer.config import OptimiserConfig, ScheduleConfig
 from trainer.optim.precision import Precision
 from trainer.world import World
@@ -64,11 +63,3 @@ class StepResult:
     loss: float
     gradient_norm: float
     learning_rate: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of the weights after `samples_seen` samples."""
-
-    samples_seen: int
-    scores: Scores

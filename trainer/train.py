@@ -55,7 +55,7 @@ def train(config: RunConfig, *, dataset: str, out: str, world: World, fresh: str
         PreemptedError: a signal asked to end; the state is saved.
     """
     began = time.monotonic()
-    run = open_run(config, dataset, out, world, fresh)
+    run = world.decide(lambda: open_run(config, dataset, out, fresh))
     if run.is_finished:
         return run.report()
 
@@ -82,7 +82,7 @@ def train(config: RunConfig, *, dataset: str, out: str, world: World, fresh: str
 def build_state(run: Run, world: World) -> TrainState:
     """Model, optimiser and position 0, the same on every rank."""
     config = run.config
-    precision = Precision(world.broadcast(choose_precision(config.training.precision, world.device).name), world.device)
+    precision = Precision(world.decide(lambda: choose_precision(config.training.precision, world.device).name), world.device)
     module = build_model(run.spec).to(world.device, precision.parameters)
     return TrainState(
         model=_distributed(module, world),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +28,7 @@ class World:
     """This process's place among all, and what they can agree on.
 
     Every method is a collective: all ranks call it, in the same order. `control` is a gloo group of its own,
-    for objects and decisions, so that they never wait behind gradients.
+    for objects and decisions, so that they never wait behind gradients; `probe` is for `has_lost_a_peer` alone.
     """
 
     rank: int = 0
@@ -37,6 +37,7 @@ class World:
     local_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     control: dist.ProcessGroup | None = None
+    probe: dist.ProcessGroup | None = None
 
     @property
     def is_main(self) -> bool:
@@ -58,11 +59,11 @@ class World:
         dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=self.control)
         return bool(raised)
 
-    def broadcast(self, value: T) -> T:
-        """Rank 0's value, on every rank. Pickled between our own processes, never stored."""
+    def decide(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, on every rank; only rank 0 calls `make`. Pickled between our own processes, never stored."""
         if self.size == 1:
-            return value
-        holder: list[T | None] = [value if self.is_main else None]
+            return make()
+        holder: list[T | None] = [make() if self.is_main else None]
         dist.broadcast_object_list(cast("list[Any]", holder), src=0, group=self.control)
         return cast(T, holder[0])
 
@@ -93,11 +94,17 @@ class World:
         """
         if self.size == 1:
             return False
-        work = dist.all_reduce(torch.zeros(1), group=self.control, async_op=True)
+        work = dist.all_reduce(torch.zeros(1), group=self.probe, async_op=True)
         deadline = time.monotonic() + _PROBE_SECONDS
-        while not work.is_completed() and time.monotonic() < deadline:
+        while not work.is_completed():
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.01)
-        return work.is_completed() and work.exception() is not None
+        try:
+            work.wait()
+        except RuntimeError:
+            return True
+        return False
 
 
 @contextmanager
@@ -118,9 +125,14 @@ def join_world() -> Generator[World]:
         local_rank=local_rank,
         local_size=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         device=device,
-        control=cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=COLLECTIVE_TIMEOUT)),
+        control=_gloo_group(),
+        probe=_gloo_group(),
     )
     dist.destroy_process_group()
+
+
+def _gloo_group() -> dist.ProcessGroup:
+    return cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=COLLECTIVE_TIMEOUT))
 
 
 def _device(local_rank: int) -> torch.device:

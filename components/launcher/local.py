@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from components.launcher.agent import Agent, signals_forwarded
 from components.launcher.base import TrainJob
 from components.launcher.workers import Workers, workers_from_environment
+from trainer import environment
 from trainer.errors import ExitCode, RankFailedError
 from trainer.reports import TrainReport
 
 LAUNCH = (sys.executable, "-m", "trainer", "launch")
-RESULT_VARIABLE = "SIGHTLINE_RESULT"
 
 
 class LocalLauncher:
@@ -51,10 +51,9 @@ def local_launcher() -> LocalLauncher:
 def _environment(workers: Workers, result: Path) -> dict[str, str]:
     """Ours, with a fair share of the processors (agents do not know of each other), and this stage as the parent to end with."""
     from trainer.cpus import usable_cpus
-    from trainer.lifeline import PARENT_VARIABLE
 
     share = max(1, usable_cpus() // workers.most)
-    return {"OMP_NUM_THREADS": str(share), **os.environ, PARENT_VARIABLE: str(os.getpid()), RESULT_VARIABLE: str(result)}
+    return {"OMP_NUM_THREADS": str(share), **os.environ, environment.PARENT: str(os.getpid()), environment.RESULT: str(result)}
 
 
 def _flags_of_each_agent(workers: Workers) -> list[list[str]]:

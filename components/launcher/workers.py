@@ -6,9 +6,9 @@ import os
 import re
 from dataclasses import dataclass
 
+from trainer import environment
 from trainer.errors import ConfigError
 
-WORKERS_VARIABLE = "SIGHTLINE_WORKERS"
 DEFAULT_WORKERS = "2"
 
 
@@ -38,4 +38,4 @@ def parse_workers(text: str) -> Workers:
 
 def workers_from_environment() -> Workers:
     """What SIGHTLINE_WORKERS says; two ranks where it is not set."""
-    return parse_workers(os.environ.get(WORKERS_VARIABLE, DEFAULT_WORKERS))
+    return parse_workers(os.environ.get(environment.WORKERS, DEFAULT_WORKERS))

@@ -130,6 +130,6 @@ class StoreRegistry:
         return Log(self._store.below(f"aliases/{alias}"), AliasHolder)
 
     def _number(self, digest: str) -> int:
-        """The number that the version has claimed before or, if none, the next free one."""
+        """The number that the version has claimed before or, if none, the next free one. One read for each number there is."""
         log, claim = Log(self._store.below("numbers"), NumberClaim), NumberClaim(version=digest)
         return next(number for number in itertools.count(1) if (log.read(number) or log.settle(number, claim)) == claim)

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from components.launcher.workers import WORKERS_VARIABLE
-from components.records import STAGES_VARIABLE
 from pipelines.cli.attempts import Plan
 from pipelines.cli.ending import tell_ending
 from pipelines.cli.events import EventTail
@@ -22,6 +20,7 @@ from pipelines.cli.render import Renderer, open_renderer
 from pipelines.cli.runs import RunRecord, RunState, StageSummary
 from pipelines.cli.workspace import Workspace, new_run_id
 from pipelines.compiled import CompiledPipeline
+from trainer import environment
 from trainer.errors import ExitCode, MissingExtraError
 from trainer.storage import open_store
 
@@ -86,8 +85,8 @@ def _run_child(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspa
     """Run kfp in a process of its own: its exit code, and the signals that ended it before its time."""
     folder = workspace.run_folder(record.run)
     events = EventTail(folder / "events.jsonl")
-    command, environment = _child_command(record, pipeline, workspace), _child_environment(record, folder, workspace)
-    with signals_noted() as signals, (folder / "kfp.log").open("wb") as log, process_group(command, environment, log) as child:
+    command, variables = _child_command(record, pipeline, workspace), _child_environment(record, folder, workspace)
+    with signals_noted() as signals, (folder / "kfp.log").open("wb") as log, process_group(command, variables, log) as child:
         while child.poll() is None and not signals:
             renderer.show_all(events.new())
             time.sleep(_POLL_SECONDS)
@@ -106,11 +105,12 @@ def _child_command(record: RunRecord, pipeline: CompiledPipeline, workspace: Wor
 def _child_environment(record: RunRecord, folder: Path, workspace: Workspace) -> dict[str, str]:
     return {
         **os.environ,
-        "SIGHTLINE_RUN": record.run,
-        "SIGHTLINE_EVENTS": str(folder / "events.jsonl"),
-        "SIGHTLINE_PARENT": str(os.getpid()),
-        STAGES_VARIABLE: str(workspace.stages),
-        WORKERS_VARIABLE: record.workers,
+        environment.RUN: record.run,
+        environment.COMMAND: record.command,
+        environment.EVENTS: str(folder / "events.jsonl"),
+        environment.PARENT: str(os.getpid()),
+        environment.STAGES: str(workspace.stages),
+        environment.WORKERS: record.workers,
         "PYTHONUNBUFFERED": "1",  # so that the log is whole, and in order, whenever it is read
         "PYTHONSAFEPATH": "1",  # a folder `components` or `pipelines` in the working directory is not ours
     }

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from trainer.reports import Report
 
-PATIENCE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+PATIENCE_SECONDS = 30.0  # between SIGTERM and SIGKILL: a rank ends its step and saves; torch gives it as long
 
 
 class Process(Report):

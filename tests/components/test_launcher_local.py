@@ -15,8 +15,8 @@ import components
 from components.launcher import TrainJob
 from components.launcher.local import LocalLauncher
 from components.launcher.workers import parse_workers
+from trainer.cpus import usable_cpus
 from trainer.errors import ExitCode, RankFailedError
-from trainer.launch.cpus import usable_cpus
 from trainer.reports import TrainReport
 
 REPORT: dict[str, Any] = {

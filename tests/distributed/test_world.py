@@ -18,7 +18,7 @@ with join_world() as world:
         "rank": world.rank, "size": world.size, "local": [world.local_rank, world.local_size], "main": world.is_main,
         "sum": world.sum(mine).tolist(), "mine": mine.tolist(), "shared": shared.tolist(),
         "any": [world.any(world.rank == 1), world.any(False)],
-        "broadcast": world.broadcast({"from": world.rank}), "gather": world.gather(world.rank * 10),
+        "broadcast": world.decide(lambda: {"from": world.rank}), "gather": world.gather(world.rank * 10),
         "lost": world.has_lost_a_peer(),
     }))
     world.barrier()
@@ -38,15 +38,34 @@ with join_world() as world:
         os._exit(0)
 """
 OWN_FAULT = """
-import os, time
+import os
 from trainer.world import join_world
 with join_world() as world:
     world.barrier()
     if world.rank == 0:
         print(world.has_lost_a_peer(), flush=True)
-    else:
-        time.sleep(4)
+        os._exit(0)
+    try:
+        world.any(flag=False)  # where a rank waits for the others, step by step
+    except RuntimeError:
+        print(world.has_lost_a_peer(), flush=True)
     os._exit(0)
+"""
+DISAGREE = """
+import torch
+from tests.toys import state_of
+from trainer.errors import RanksDisagreeError
+from trainer.resume import check_ranks_agree
+from trainer.world import join_world
+with join_world() as world:
+    state = state_of(world)
+    check_ranks_agree(state)
+    if world.rank == 1:
+        state.module.weights.weight.data[0, 0] += 1e-15
+    try:
+        check_ranks_agree(state)
+    except RanksDisagreeError as error:
+        print(error)
 """
 
 
@@ -74,7 +93,14 @@ def test_a_killed_peer_is_told_from_a_fault_of_ones_own() -> None:
     survivor, killed = run_ranks(PEER_DIES, size=2)
     assert (survivor.out, killed.code) == ("True\n", -9), survivor.err
 
-    assert run_ranks(OWN_FAULT, size=2)[0].out == "False\n"
+    faulty, waiting = run_ranks(OWN_FAULT, size=2)
+    assert (faulty.out, waiting.out) == ("False\n", "True\n"), waiting.err
+
+
+def test_one_bit_of_difference_between_ranks_is_told_on_each() -> None:
+    ended = run_ranks(DISAGREE, size=2)
+
+    assert all("the ranks hold different weights at the start" in rank.out for rank in ended), ended[0].err
 
 
 def test_alone_the_same_calls_need_no_process_group() -> None:
@@ -82,7 +108,7 @@ def test_alone_the_same_calls_need_no_process_group() -> None:
         assert world.size == 1
         assert world.is_main
         assert world.sum(torch.ones(2)).tolist() == [1.0, 1.0]
-        assert world.broadcast("x") == "x"
+        assert world.decide(lambda: "x") == "x"
         assert world.gather(5) == [5]
         assert world.any(flag=True)
         assert not World().any(flag=False)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.processes import Launch, descendants, free_port, is_alive, wait_until
 from tests.recipes import final_weights, losses, report_of, write_recipe
@@ -144,3 +145,16 @@ def test_two_agents_train_as_one_and_one_of_them_can_be_lost(tiny_dataset: str, 
     assert code == 0, output
     assert_same_curve(tmp_path, unbroken)
     assert report_of(tmp_path)["world_size"] == 1
+
+
+def test_a_report_without_its_checkpoint_is_no_finished_run(tiny_dataset: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, schedule={"total_steps": 4, "warmup_steps": 1})
+    assert Launch(recipe, tiny_dataset, tmp_path).finish()[0] == 0
+    weights = final_weights(tmp_path)
+    for file in tmp_path.glob("training/*/checkpoints/*/*"):
+        file.unlink()
+
+    code, output = Launch(recipe, tiny_dataset, tmp_path).finish()
+
+    assert code == 0, output
+    assert torch.equal(final_weights(tmp_path), weights)

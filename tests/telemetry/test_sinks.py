@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.telemetry.events import EVENTS_VARIABLE, emit
+from trainer import environment
+from trainer.telemetry.events import emit
 from trainer.telemetry.sinks import EventSink, JsonSink, SilentSink, TerminalSink, choose_sink, describe
 
 
@@ -18,7 +19,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "events.jsonl"
-    monkeypatch.setenv(EVENTS_VARIABLE, str(path))
+    monkeypatch.setenv(environment.EVENTS, str(path))
     return path
 
 
@@ -37,7 +38,7 @@ def test_the_stage_that_runs_it_gets_events(events: Path) -> None:
 
 
 def test_without_a_file_for_them_events_go_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(EVENTS_VARIABLE, raising=False)
+    monkeypatch.delenv(environment.EVENTS, raising=False)
     monkeypatch.chdir(tmp_path)
 
     emit("progress", stage="train", done=1)
@@ -46,7 +47,7 @@ def test_without_a_file_for_them_events_go_nowhere(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_person_gets_a_bar_a_machine_gets_json_and_the_other_ranks_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(EVENTS_VARIABLE, raising=False)
+    monkeypatch.delenv(environment.EVENTS, raising=False)
 
     assert isinstance(choose_sink(is_main=True, stream=Terminal()), TerminalSink)
     assert isinstance(choose_sink(is_main=True, stream=io.StringIO()), JsonSink)

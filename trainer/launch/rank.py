@@ -12,6 +12,7 @@ from trainer.config import RunConfig
 from trainer.errors import PeerLostError, SightlineError
 from trainer.launch.stories import Story
 from trainer.lifeline import die_with_parent
+from trainer.reports import TrainReport
 
 if TYPE_CHECKING:
     from trainer.world import World
@@ -28,6 +29,13 @@ class Job:
     stories: str
     result: str
 
+    def hand_over(self, report: TrainReport) -> None:
+        """Write the report to where it is wanted, whole or not at all."""
+        if self.result:
+            part = Path(f"{self.result}.part")
+            part.write_bytes(report.to_bytes())
+            part.replace(self.result)
+
 
 def rank_main(job: Job) -> None:
     """Train as one rank; on an error leave its story and end with its exit code."""
@@ -39,8 +47,8 @@ def rank_main(job: Job) -> None:
 
         with join_world() as world:
             report = train(job.config, dataset=job.dataset, out=job.out, world=world, fresh=job.fresh)
-            if job.result and world.is_main:
-                _write_whole(Path(job.result), report.to_bytes())
+            if world.is_main:
+                job.hand_over(report)
     except Exception as error:  # noqa: BLE001  # the process's outermost frame: whatever it was, it is told
         unexplained = None if isinstance(error, SightlineError) else world
         _end(error, job, lost_a_peer=unexplained is not None and unexplained.has_lost_a_peer())
@@ -56,9 +64,3 @@ def _end(error: Exception, job: Job, *, lost_a_peer: bool) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(story.exit_code)  # not sys.exit: the interpreter would wait for threads of a broken process group
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -7,7 +7,7 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -68,11 +68,8 @@ class FolderStore:
         return self._walk(folder + slash, start)
 
     def delete(self, key: str) -> None:
-        with _typed_errors(self._where(key)):
-            try:
-                self._path_to_change(key).unlink(missing_ok=True)
-            except NotADirectoryError:
-                return
+        with _typed_errors(self._where(key)), suppress(FileNotFoundError, NotADirectoryError):
+            self._path_to_change(key).unlink()
 
     def below(self, folder: str) -> FolderStore:
         return FolderStore(self._where(checked_key(folder)), self.root / folder)

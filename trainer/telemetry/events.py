@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-EVENTS_VARIABLE = "SIGHTLINE_EVENTS"
+from trainer import environment
 
 
 def emit(event: str, **fields: Any) -> None:
     """Append one event. Lines of several processes do not mix: each is one write in append mode."""
-    if path := os.environ.get(EVENTS_VARIABLE):
+    if path := os.environ.get(environment.EVENTS):
         line = json.dumps({"time": time.time(), "event": event, **_json_safe(fields)}) + "\n"
         with Path(path).open("ab", buffering=0) as file:
             file.write(line.encode())

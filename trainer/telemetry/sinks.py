@@ -12,7 +12,8 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from trainer.telemetry.events import EVENTS_VARIABLE, emit
+from trainer import environment
+from trainer.telemetry.events import emit
 
 
 class Sink(Protocol):
@@ -27,7 +28,7 @@ def choose_sink(*, is_main: bool, stream: TextIO = sys.stderr) -> Sink:
     """Events where a file for them is named, else a bar where a person watches, else JSON lines; ranks above 0 are silent."""
     if not is_main:
         return SilentSink()
-    if os.environ.get(EVENTS_VARIABLE):
+    if os.environ.get(environment.EVENTS):
         return EventSink()
     return TerminalSink(stream) if stream.isatty() else JsonSink(sys.stdout)
 

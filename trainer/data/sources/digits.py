@@ -113,9 +113,9 @@ def compose(rng: np.random.Generator, material: Material, section: DigitsSource)
 
 
 def _background(rng: np.random.Generator, material: Material, size: int) -> NDArray[np.float32]:
-    """A square of a photograph, mirrored or not, at 0.5 to 1.5 times its scale as far as the region allows."""
+    """A square of a photograph, mirrored or not, at 0.8 to 2 times its scale or, where the region is smaller, larger."""
     photograph = material.photographs[rng.integers(len(material.photographs))]
-    side = min(size * rng.uniform(0.67, 2.0), *photograph.size)
+    side = min(size * rng.uniform(0.5, 1.25), *photograph.size)
     left, top = rng.uniform(0, photograph.width - side), rng.uniform(0, photograph.height - side)
     crop = photograph.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     pixels = np.asarray(crop, np.float32)
@@ -125,7 +125,7 @@ def _background(rng: np.random.Generator, material: Material, size: int) -> NDAr
 def _enlarge(glyph: Pixels, height: int) -> Alpha:
     """An 8 × 8 glyph as opacity `[height, height]`, with strokes made solid."""
     grey = np.asarray(Image.fromarray(glyph).resize((height, height), Image.Resampling.BICUBIC), np.float32)
-    return np.asarray(np.clip((grey / 255 - 0.3) * 2.5, 0, 1), np.float32)
+    return np.asarray(np.clip((grey / 255 - 0.2) * 3, 0, 1), np.float32)
 
 
 def _free_place(rng: np.random.Generator, alpha: Alpha, mask: Pixels) -> tuple[slice, slice] | None:
@@ -147,6 +147,6 @@ def _paste(rng: np.random.Generator, under: NDArray[np.float32], alpha: Alpha) -
 
 def _ink(rng: np.random.Generator, ground: float) -> NDArray[np.float32]:
     """A colour `[3]` in 0–255 whose luminance lies at the far end from the ground's."""
-    luminance = rng.uniform(200, 245) if ground < 128 else rng.uniform(10, 50)
-    tint = rng.uniform(-60, 60, 3).astype(np.float32)
+    luminance = rng.uniform(220, 255) if ground < 128 else rng.uniform(0, 30)
+    tint = rng.uniform(-40, 40, 3).astype(np.float32)
     return np.asarray(np.clip(luminance + tint - tint @ _LUMINANCE, 0, 255), np.float32)
