@@ -30,7 +30,7 @@ check: .venv/.synced  ## Format, lint, types, import layers: what CI runs first
 	.venv/bin/lint-imports
 
 bench: .venv/.synced  ## Run every benchmark; each prints a table and its ratio
-	for file in benchmarks/*.py; do $(PY) $$file || exit 1; done
+	for file in $(wildcard benchmarks/[a-z]*.py); do $(PY) -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 lock: | $(UV)  ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --all-extras --output-file requirements.txt

@@ -9,8 +9,6 @@ from typing import Self
 import torch
 from torch import Tensor
 
-IGNORE = 255  # in every prepared mask: a pixel that belongs to no class
-
 Sums = dict[str, Tensor]  # one row an image; additive over images, batches and ranks
 Scores = Mapping[str, float]
 

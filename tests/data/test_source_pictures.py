@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from tests.mask_data import encoded, labels, picture
-from trainer.batch import IGNORE as IGNORE_IN_BATCHES
-from trainer.data.sources import IGNORE
 from trainer.data.sources.base import UnusableImageError
 from trainer.data.sources.pictures import Picture, encode_png, read_labels, read_picture
 
@@ -195,7 +193,3 @@ def test_masks_that_are_no_whole_png_are_unusable(data: bytes) -> None:
 
 def test_masks_survive_encoding() -> None:
     assert np.array_equal(read_labels(encode_png(labels(1)), "m"), labels(1))
-
-
-def test_the_ignored_value_is_the_one_of_batches() -> None:
-    assert IGNORE == IGNORE_IN_BATCHES

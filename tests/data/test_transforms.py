@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.batch import IGNORE
 from trainer.config import DataConfig
 from trainer.data.order import Place
 from trainer.data.transforms import augment
+from trainer.labels import IGNORE
 
 PLACE = Place(epoch=0, index=5)
 

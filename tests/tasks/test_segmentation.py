@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.batch import IGNORE, Batch
+from trainer.batch import Batch
 from trainer.config import DataConfig
+from trainer.labels import IGNORE
 from trainer.tasks.segmentation import Segmentation
 
 TASK = Segmentation(classes=3, count_per_sample=16.0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainer.data.encoding import Counts
 from trainer.data.shard_writer import EncodedSample
-from trainer.data.sources import IGNORE
+from trainer.labels import IGNORE
 from trainer.reports import Shard, Split
 
 

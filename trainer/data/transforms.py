@@ -11,9 +11,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from trainer.batch import IGNORE
 from trainer.config import DataConfig
 from trainer.data.order import Place
+from trainer.labels import IGNORE
 
 _GREY = 114  # what lies outside an image that is smaller than its crop
 

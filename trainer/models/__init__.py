@@ -22,7 +22,7 @@ class ImageModel(nn.Module):
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).clamp(min=1.0).view(3, 1, 1))  # a channel that never changes has none
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network((images - self.mean) / self.std)

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from trainer.labels import IGNORE
 from trainer.report.palette import class_palette
 
 __all__ = ["PANELS", "class_palette", "comparison"]
 
 PANELS = ("Image", "Truth", "Prediction", "Errors")
 
-_IGNORE = 255  # as trainer.batch.IGNORE, which cannot be imported without torch
 _SMALLEST, _LARGEST = 192, 640  # pixels of a panel's longer side
 _GAP = 8  # pixels between panels, transparent: the page's own colour shows
 _FILL = 0.6  # weight of the class's colour inside an area
@@ -52,7 +52,7 @@ def _check(pixels: Pixels, true: Pixels, called: Pixels, classes: int) -> None:
             f"image {pixels.shape}, truth {true.shape}, prediction {called.shape}: they must be [3, H, W], [H, W], [H, W] of one size"
         )
     for name, labels in (("truth", true), ("prediction", called)):
-        strange = labels[(labels >= classes) & (labels != _IGNORE)]
+        strange = labels[(labels >= classes) & (labels != IGNORE)]
         if strange.size:
             raise ValueError(
                 f"{name} holds class {strange[0]}, but the palette has {classes} colours; give class_palette the number of classes"
@@ -74,7 +74,7 @@ def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def _drawn(pixels: Pixels, labels: Pixels, palette: Pixels) -> Pixels:
     """Each class as a tint, and the outline of each area but class 0's in the full colour."""
-    known = labels != _IGNORE
+    known = labels != IGNORE
     colours = palette[np.where(known, labels, 0)]
     weight = np.where(labels == 0, _QUIET, _FILL) * known
     weight[_outline(labels) & known & (labels != 0)] = 1.0
@@ -95,7 +95,7 @@ def _outline(labels: Pixels) -> NDArray[np.bool_]:
 def _errors(pixels: Pixels, true: Pixels, called: Pixels) -> Pixels:
     """The image in dim grey, with the pixels that were called wrong in one loud colour."""
     grey = np.repeat((pixels.mean(axis=2, keepdims=True) * _DIM).astype(np.uint8), 3, axis=2)
-    wrong = (true != called) & (true != _IGNORE)
+    wrong = (true != called) & (true != IGNORE)
     return np.where(wrong[..., None], _ERROR, grey)
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.batch import IGNORE, Batch, Loss, Scores, Sums
+from trainer.batch import Batch, Loss, Scores, Sums
 from trainer.config import DataConfig
+from trainer.labels import IGNORE
 from trainer.report.overlay import class_palette, comparison
 from trainer.reports import ClassScore
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from trainer import config
-from trainer.data.sources.base import IGNORE, Sample, Source, UnusableImageError
+from trainer.data.sources.base import Sample, Source, UnusableImageError
 from trainer.data.sources.digits import DigitScenes
 from trainer.data.sources.masks import MaskFolders
 
-__all__ = ["IGNORE", "SOURCES", "Sample", "Source", "UnusableImageError", "open_source"]
+__all__ = ["SOURCES", "Sample", "Source", "UnusableImageError", "open_source"]
 
 SOURCES: dict[str, Callable[[Any], Source[Any]]] = {"digits": DigitScenes, "masks": MaskFolders}
 

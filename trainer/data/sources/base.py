@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from trainer.errors import DataError
 
-IGNORE = 255  # equal to trainer.batch.IGNORE, which cannot be had without torch
-
 Pixels = NDArray[np.uint8]
 Item = TypeVar("Item")
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from trainer.canonical import canonical_json, sha256_digest
 from trainer.config import MasksSource
 from trainer.data.parallel import in_order
-from trainer.data.sources.base import IGNORE, Pixels, Sample, UnusableImageError
+from trainer.data.sources.base import Pixels, Sample, UnusableImageError
 from trainer.data.sources.layout import images_by_stem, list_file, read_split_lists, require_folders
 from trainer.data.sources.pictures import read_labels, read_picture
 from trainer.errors import ConfigError, ObjectMissingError
+from trainer.labels import IGNORE
 from trainer.storage import Entry, open_store
 
 _HASHING_THREADS = 8
