@@ -19,7 +19,7 @@ from trainer.canonical import short
 from trainer.config import RunConfig
 from trainer.errors import ExitCode, SightlineError
 from trainer.recipe import parse_sections
-from trainer.reports import RegistrationReport, train_report_key
+from trainer.reports import DatasetReport, RegistrationReport, train_report_key
 from trainer.storage import join, split_uri
 
 
@@ -64,10 +64,20 @@ def run_prepare(**parameters: str) -> Prepared:
         from trainer.prepare import prepare
 
         report = prepare(config, source_digest=parameters["source_digest"], out=parameters["out"])
+        _tell_skipped(report)
         manifest = join(report.dataset, "manifest.json")
         return Outcome(Prepared(report.dataset, report.data_digest)._asdict(), (manifest,), manifest)
 
     return Prepared(**run_stage("prepare", parameters, work))
+
+
+def _tell_skipped(report: DatasetReport) -> None:
+    from trainer.telemetry.events import emit
+
+    if report.skipped:
+        first = report.skipped[0]
+        text = f"left out {len(report.skipped)} images, the first: {first.file} {first.reason}; the report lists all"
+        emit("notice", stage="prepare", text=text)
 
 
 def run_train(**parameters: str) -> Trained:

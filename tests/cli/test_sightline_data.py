@@ -77,3 +77,18 @@ def test_elastic_agents_reach_the_same_scores(first: Answer, folder: Path) -> No
     assert elastic.exit_code == 0, elastic.err
     assert elastic.states == {"prepare": "cached", "train": "ran", "evaluate": "ran", "register": "ran"}
     assert elastic.summary["metrics"]["pixel_accuracy"] == pytest.approx(first.summary["metrics"]["pixel_accuracy"], abs=0.05)
+
+
+def test_images_that_were_left_out_are_told(folder: Path, tmp_path: Path) -> None:
+    data = mask_folder(tmp_path / "data")
+    (data / "masks/t2.png").write_bytes(b"no picture")
+
+    refused = run(tmp_path, str(data), "--workers", "1")
+    skipped = run(tmp_path, str(data), "--workers", "1", "--set", "source.policy=skip")
+
+    assert refused.exit_code == 1
+    assert refused.states == {"prepare": "failed", "train": "not reached", "evaluate": "not reached", "register": "not reached"}
+    assert refused.summary["stages"]["prepare"]["exit_code"] == 10
+    assert "t2.png" in refused.err
+    assert skipped.exit_code == 0, skipped.err
+    assert "left out 1 images, the first: masks/t2.png" in skipped.err
