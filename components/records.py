@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trainer import environment
 from trainer.canonical import digest_of, short
+from trainer.errors import DataError
 from trainer.reports import RegistrationReport, Report
 from trainer.storage import FolderStore
 
@@ -64,8 +65,8 @@ def recall(memory: Path, stage: str, parameters: Mapping[str, str]) -> StageReco
 
 
 def read_record(path: Path) -> StageRecord | None:
-    """The record at a path, or None."""
+    """The record at a path; None where there is none that can be read, so that the stage is done again."""
     try:
         return StageRecord.from_bytes(path.read_bytes(), str(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, DataError):
         return None

@@ -89,9 +89,10 @@ def run_train(**parameters: str) -> Trained:
         attempt, out = parameters["attempt"], parameters["out"]
         fresh = attempt if attempt.startswith(FRESH) else ""
         report = open_launcher(parameters["launcher"]).run(TrainJob(parameters["config"], parameters["dataset"], out, fresh))
-        where = join(out, "training", short(report.train_digest), train_report_key(report.generation))
-        outputs = Trained(report.checkpoint, report.digest)._asdict()
-        return Outcome(outputs, (join(report.checkpoint, "manifest.json"),), where, metrics=report.scores)
+        folder = join(out, "training", short(report.train_digest))  # not as it was recorded: OUT may have been moved since
+        checkpoint, where = join(folder, "checkpoints", split_uri(report.checkpoint)[1]), join(folder, train_report_key(report.generation))
+        outputs = Trained(checkpoint, report.digest)._asdict()
+        return Outcome(outputs, (join(checkpoint, "manifest.json"), where), where, metrics=report.scores)
 
     return Trained(**run_stage("train", parameters, work))
 

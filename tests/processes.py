@@ -56,11 +56,20 @@ def run_ranks(code: str, size: int, seconds: float = 120) -> list[Ended]:
 class Launch:
     """`python -m trainer launch … train …` in the background."""
 
-    def __init__(self, recipe: Path, dataset: str, out: Path | str, *flags: str, train_flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self, recipe: Path, dataset: str, out: Path | str, *flags: str, train_flags: Sequence[str] = (), own_group: bool = False
+    ) -> None:
         self.command = [sys.executable, "-m", "trainer", "launch", *flags, "train", str(recipe)]
         self.command += ["--data", dataset, "--out", str(out), *train_flags]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_")}
-        self.process = subprocess.Popen(self.command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            self.command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0 if own_group else None,
+        )
 
     def finish(self, seconds: float = 120) -> tuple[int, str]:
         """Its exit code and what it printed."""

@@ -114,3 +114,25 @@ def test_a_split_that_is_not_there_is_told(trained: TrainReport, tmp_path: Path)
 
     with pytest.raises(DataError, match=r"has no split 'test'; it has: train, val"):
         evaluate(elsewhere, checkpoint=trained.checkpoint, dataset=trained.dataset, out=str(tmp_path))
+
+
+def test_an_evaluation_that_has_been_made_is_adopted_as_it_stands(
+    config: RunConfig, trained: TrainReport, report: EvaluationReport
+) -> None:
+    folder = Path(report.page).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    again = evaluate(config, checkpoint=trained.checkpoint, dataset=trained.dataset, out=str(folder.parents[1]))
+
+    assert again == report
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_an_evaluation_that_was_cut_short_is_made_again(config: RunConfig, trained: TrainReport, tmp_path: Path) -> None:
+    first = evaluate(config, checkpoint=trained.checkpoint, dataset=trained.dataset, out=str(tmp_path))
+    (Path(first.page).parent / "evaluation.json").unlink()
+
+    second = evaluate(config, checkpoint=trained.checkpoint, dataset=trained.dataset, out=str(tmp_path))
+
+    assert (second.page, second.metrics) == (first.page, first.metrics)
+    assert (Path(first.page).parent / "evaluation.json").exists()

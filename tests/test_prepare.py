@@ -318,3 +318,22 @@ def preparing_for_ever(folder: Path) -> Generator[subprocess.Popen[str]]:
 def workers_of(pid: int) -> list[int]:
     """Its children but for multiprocessing's resource tracker."""
     return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_without_a_digest_of_the_source_the_one_that_is_found_is_used(tmp_path: Path) -> None:
+    config = masks_config(mask_folder(tmp_path / "data"))
+
+    report = prepare(config, source_digest="", out=str(tmp_path / "out"), processes=1)
+
+    assert report.source_digest == source_digest(config)
+    assert report.dataset == prepare(config, source_digest=source_digest(config), out=str(tmp_path / "out"), processes=1).dataset
+
+
+def test_a_split_whose_every_pixel_is_ignored_is_refused(tmp_path: Path) -> None:
+    data = mask_folder(tmp_path / "data")
+    for mask in (data / "masks").glob("v*.png"):
+        mask.write_bytes(encoded(Image.fromarray(np.full((12, 16), 255, np.uint8))))
+
+    with pytest.raises(DataError, match=r"every pixel of split val is ignored"):
+        prepare(masks_config(data), source_digest="", out=str(tmp_path / "out"), processes=1)
+    assert not list((tmp_path / "out").rglob("manifest.json"))

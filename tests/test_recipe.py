@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trainer.config import STAGE_SECTIONS, DigitsSource, MasksSource, RunConfig
+from trainer.config import STAGE_SECTIONS, AdamWConfig, DigitsSource, MasksSource, RunConfig
 from trainer.errors import ConfigError
 from trainer.recipe import load_config, parse_sections, recipe_names, stage_config
 
@@ -67,6 +67,13 @@ def test_the_last_of_two_changes_wins() -> None:
         ("source.uri=/somewhere", r"source.uri='/somewhere'"),
         ("source.format=coco", r"'coco' .* does not match any of the expected tags: 'digits', 'masks'"),
         ("checkpoint.keep_last=1", r"checkpoint.keep_last=1: input should be greater than or equal to 2"),
+        ("source.classes=[a, b]", r"there is no source.classes; source of digits has: format, uri"),
+        ("source.masks=3", r"there is no source.masks; source of digits has"),
+        ("masks.uri=x", r"there is no masks.*; a recipe has: source, data"),
+        ("optimiser.momentum=0.5", r"there is no optimiser.momentum; optimiser of adamw has: name, weight_decay"),
+        ("optimiser.betas=[1.0, 0.9]", r"optimiser.betas.0=1.0: input should be less than 1"),
+        ("optimiser.name=adam", r"'adam' .* does not match any of the expected tags: 'adamw', 'sgd'"),
+        ("loader.prefetch=9", r"there is no loader.prefetch"),
         ("schedule=3", r"--set schedule=3 is not of the form section.key=value"),
         ("schedule.total_steps", r"is not of the form section.key=value"),
         ("optimiser.betas=[0.8", r"--set optimiser.betas=\[0.8: "),
@@ -217,3 +224,13 @@ def test_sections_without_a_source_are_not_held_against_its_splits(tmp_path: Pat
     )
 
     assert load_config(str(path)).data.val_split == "b"
+
+
+def test_a_section_that_names_no_kind_is_of_the_default_kind(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("optimiser: {weight_decay: 0.5}\nsource: {size: 48}\n")
+
+    config = load_config(str(path))
+
+    assert config.optimiser == AdamWConfig(weight_decay=0.5)
+    assert config.source == DigitsSource(size=48)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.batch import Batch, Loss, Scores
-from trainer.config import OptimiserConfig, ScheduleConfig
+from trainer.config import ScheduleConfig, SGDConfig
 from trainer.hooks.base import Hook
 from trainer.optim.optimiser import build_optimiser
 from trainer.optim.precision import Precision
@@ -45,7 +45,7 @@ def state_of(
     world: World | None = None, *, model: nn.Module | None = None, lr: float = 1e-3, clip: float = 0.0, steps: int = 10, batch: int = 4
 ) -> TrainState:
     model = model or Brightness()
-    optimiser = OptimiserConfig(name="sgd", momentum=0.0, weight_decay=0.0, clip_norm=clip)
+    optimiser = SGDConfig(momentum=0.0, weight_decay=0.0, clip_norm=clip)
     return TrainState(
         model=model,
         module=model,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SightlineError as error:
         print(f"trainer: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return ExitCode.OK
 
 
@@ -137,17 +140,19 @@ def _run_launch(args: argparse.Namespace) -> None:
     least, most = args.nnodes
     if most > 1 and not args.rdzv_endpoint:
         raise ConfigError(f"--nnodes {least}:{most} needs --rdzv-endpoint HOST:PORT, where the agents meet")
+    from trainer.checkpoint.listing import committed
     from trainer.launch.rank import Job
     from trainer.run import open_run
 
     job = Job(config, dataset=args.data, out=args.out, fresh=args.fresh, stories="", result=os.environ.get(environment.RESULT, ""))
     run = open_run(config, args.data, args.out, args.fresh)
-    if run.is_finished:
-        job.hand_over(run.report())
+    if report := run.finished():
+        job.hand_over(report)
         return
     from trainer.launch.agent import Topology, launch
 
-    launch(job, Topology(args.nproc_per_node, least, most, args.rdzv_endpoint, args.rdzv_id))
+    topology = Topology(args.nproc_per_node, least, most, args.rdzv_endpoint, args.rdzv_id)
+    launch(job, topology, progress=lambda: committed(run.store, run.generation)[-1:])
 
 
 def _run_evaluate(args: argparse.Namespace) -> None:

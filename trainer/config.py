@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 from trainer.canonical import canonical_json, digest_of
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 LabelValue = Annotated[int, Field(ge=0, le=255)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)]
 
@@ -119,15 +120,27 @@ class TaskConfig(Section):
     name: Literal["segmentation"] = "segmentation"
 
 
-class OptimiserConfig(Section):
-    """Weight decay spares biases, norms and other one-dimensional parameters."""
+class AdamWConfig(Section):
+    """AdamW (arXiv:1711.05101). Weight decay spares biases, norms and other one-dimensional parameters."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
+    name: Literal["adamw"] = "adamw"
     weight_decay: NonNegativeFloat = 0.05
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)  # adamw
-    eps: PositiveFloat = 1e-8  # adamw
-    momentum: Fraction = 0.9  # sgd
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
     clip_norm: NonNegativeFloat = 1.0  # of the whole gradient; 0 does not clip
+
+
+class SGDConfig(Section):
+    """Stochastic gradient descent with Nesterov's momentum. Weight decay spares the same parameters."""
+
+    name: Literal["sgd"] = "sgd"
+    weight_decay: NonNegativeFloat = 1e-4
+    momentum: BelowOne = 0.9
+    clip_norm: NonNegativeFloat = 1.0  # of the whole gradient; 0 does not clip
+
+
+OptimiserConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")]
+OPTIMISERS: dict[str, type[AdamWConfig | SGDConfig]] = {"adamw": AdamWConfig, "sgd": SGDConfig}
 
 
 class ScheduleConfig(Section):
@@ -183,7 +196,6 @@ class LoaderConfig(Section):
     """How batches are brought to the device. Cannot change the result (with batch norm, micro_batch can)."""
 
     workers: NonNegativeInt = 1  # processes that decode, for each rank; 0 decodes in the rank itself
-    prefetch: PositiveInt = 4  # micro-batches that each worker keeps ready
     micro_batch: PositiveInt = 32  # most samples in one forward pass of a rank; a larger share is accumulated
 
 
@@ -207,7 +219,7 @@ class RunConfig(Section):
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     task: TaskConfig = Field(default_factory=TaskConfig)
-    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+    optimiser: OptimiserConfig = Field(default_factory=AdamWConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)

@@ -28,6 +28,8 @@ from trainer.tasks import build_task
 from trainer.tasks.base import Task
 from trainer.world import World, join_world
 
+REPORT, PAGE = "evaluation.json", "report.html"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -44,7 +46,7 @@ class Subject:
 
 
 def evaluate(config: RunConfig, *, checkpoint: str, dataset: str, out: str, train_report_digest: str = "") -> EvaluationReport:
-    """Score a checkpoint and write `evaluations/<digest>/` with evaluation.json, report.html and the pictures.
+    """Score a checkpoint and write `evaluations/<digest>/` with evaluation.json, report.html and the pictures; adopts what is there.
 
     Args:
         checkpoint: URI of a checkpoint's folder, of a run that is complete.
@@ -58,13 +60,18 @@ def evaluate(config: RunConfig, *, checkpoint: str, dataset: str, out: str, trai
     """
     with join_world() as world:
         subject = _load(config.evaluation, checkpoint, dataset, train_report_digest, world)
+        folder = _folder(config.evaluation, subject, out)
+        if adopted := world.decide(lambda: _finished(open_store(folder))):
+            return adopted
         began = time.monotonic()
         precision = Precision(subject.training.precision, world.device)
         loader = LoaderConfig.of(subject.training.sections["loader"])
-        scored = score(subject.model, whole_batches(subject.split, loader, world), subject.task, world, precision)
-        report = _report(config.evaluation, subject, scored, time.monotonic() - began, out)
+        scored = score(
+            subject.model, whole_batches(subject.split, DataConfig.of(subject.spec.data), loader, world), subject.task, world, precision
+        )
+        report = _report(config.evaluation, subject, scored, time.monotonic() - began, folder)
         if world.is_main:
-            _write(open_store(split_uri(report.page)[0]), report, subject)
+            _write(open_store(folder), report, subject)
         world.barrier()
     return report
 
@@ -97,9 +104,24 @@ def _train_report(store: Store, position: Position, digest: str) -> TrainReport:
     return report
 
 
-def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds: float, out: str) -> EvaluationReport:
-    key = {"model": subject.model_digest, "data": subject.manifest.digest, "evaluation": config.model_dump(mode="json")}
-    folder = join(out, "evaluations", short(digest_of(key)))
+def _folder(config: EvaluationConfig, subject: Subject, out: str) -> str:
+    """Named by everything that the evaluation is made from, so that what lies there never has to be replaced."""
+    key = {
+        "train_report": subject.training.digest,
+        "model": subject.model_digest,
+        "data": subject.manifest.digest,
+        "evaluation": config.model_dump(mode="json"),
+        "code_version": code_version(),
+    }
+    return join(out, "evaluations", short(digest_of(key)))
+
+
+def _finished(store: Store) -> EvaluationReport | None:
+    """The report of an evaluation that has been made; it is written last."""
+    return EvaluationReport.from_bytes(store.get(REPORT), f"{store.uri}/{REPORT}") if store.stat(REPORT) and store.stat(PAGE) else None
+
+
+def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds: float, folder: str) -> EvaluationReport:
     training, task = subject.training, subject.task
     return EvaluationReport(
         task=str(subject.spec.task["name"]),
@@ -119,7 +141,7 @@ def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds:
         config_digest=digest_of({"train": training.config_digest, "evaluation": config.model_dump(mode="json")}),
         code_version=code_version(),
         examples=_examples(config.examples, subject.split, scored.by_image),
-        page=join(folder, "report.html"),
+        page=join(folder, PAGE),
     )
 
 
@@ -138,8 +160,8 @@ def _write(store: Store, report: EvaluationReport, subject: Subject) -> None:
         store.put(name, picture)
     training_store = open_store(split_uri(subject.checkpoint, levels=2)[0])
     history = read_history(training_store, subject.training.generation)
-    store.put("report.html", render_page(report, subject.training, history, subject.manifest, pictures).encode())
-    store.put("evaluation.json", report.to_bytes())
+    store.put(PAGE, render_page(report, subject.training, history, subject.manifest, pictures).encode())
+    store.put(REPORT, report.to_bytes())
 
 
 def _picture(example: Example, subject: Subject) -> bytes:

@@ -8,6 +8,7 @@ Linux's; elsewhere they do nothing.
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import select
 import signal
@@ -24,7 +25,8 @@ def die_with_parent() -> None:
         return
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the request
+    starter = multiprocessing.parent_process()
+    if os.getppid() != parent or (starter is not None and not starter.is_alive()):  # it ended before the request
         os._exit(128 + signal.SIGKILL)
 
 

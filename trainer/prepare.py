@@ -35,7 +35,7 @@ def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int |
     """Write the data set of a config, or adopt it where it is there already.
 
     Args:
-        source_digest: of the source as the run began with it.
+        source_digest: of the source as the run began with it; empty where it could not be had then.
         out: URI below which `datasets/` lies.
         processes: how many read and encode; one for each core by default. Does not change a byte.
 
@@ -44,7 +44,7 @@ def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int |
     """
     started = time.monotonic()
     source = open_source(config.source)
-    _check_unchanged(source, source_digest)
+    source_digest = _checked_digest(source, source_digest)
     store = open_store(out).below(f"datasets/{short(config.dataset_digest(source_digest))}")
     adopted = _finished(store)
     manifest = adopted or _write(config, source, store, processes or usable_cpus())
@@ -59,10 +59,12 @@ def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int |
     )
 
 
-def _check_unchanged(source: Source[Any], expected: str) -> None:
+def _checked_digest(source: Source[Any], expected: str) -> str:
+    """The source's digest as it is now, which must be the expected one where there is one."""
     found = source.digest()
-    if found != expected:
+    if expected and found != expected:
         raise DataError(f"the source's data changed since the run started: its digest was {expected} and is now {found}; start a new run")
+    return found
 
 
 def _finished(store: Store) -> DatasetManifest | None:
@@ -91,7 +93,7 @@ def _write(config: RunConfig, source: Source[Any], store: Store, processes: int)
         for split in source.splits:
             usable = _usable(progress.watch(encode(source.items(split))), config.source.policy, skipped)
             written[split] = _write_split(ShardWriter(store, split, config.source.samples_per_shard), usable)
-            _require_samples(split, written[split][0].samples, skipped)
+            _require_labels(split, *written[split], skipped)
     manifest = _manifest(source, written, skipped)
     store.put(MANIFEST, manifest.to_bytes())
     return manifest
@@ -116,10 +118,12 @@ def _write_split(writer: ShardWriter, samples: Iterable[tuple[EncodedSample, Cou
     return writer, statistics
 
 
-def _require_samples(split: str, samples: int, skipped: list[Skipped]) -> None:
-    if not samples:
+def _require_labels(split: str, writer: ShardWriter, statistics: SplitStatistics, skipped: list[Skipped]) -> None:
+    if not writer.samples:
         why = f"; the last of {len(skipped)} skipped: {skipped[-1].file} {skipped[-1].reason}" if skipped else ""
         raise DataError(f"split {split} has no usable sample{why}")
+    if not statistics.labelled_pixels:
+        raise DataError(f"every pixel of split {split} is ignored, so it can neither teach nor score; look at its masks and source.ignore")
 
 
 def _manifest(source: Source[Any], written: dict[str, tuple[ShardWriter, SplitStatistics]], skipped: list[Skipped]) -> DatasetManifest:

@@ -17,10 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from trainer.canonical import canonical_json
-from trainer.config import SOURCES, STAGE_SECTIONS, TASK_METRICS, MasksSource, RunConfig
+from trainer.config import OPTIMISERS, SOURCES, STAGE_SECTIONS, TASK_METRICS, MasksSource, RunConfig
 from trainer.errors import ConfigError
 
 Values = dict[str, Any]
+
+_KINDS: dict[str, Mapping[str, type[BaseModel]]] = {"source": SOURCES, "optimiser": OPTIMISERS}
 
 
 def recipe_names() -> list[str]:
@@ -46,6 +48,7 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
     _choose_source(values, source, data)
     for override in overrides:
         apply_override(values, override)
+    _name_kinds(values)
     config = _validated(values, where=f"recipe {recipe}")
     _check_metrics(config)
     if "source" in values:  # a stage is given only its own sections
@@ -107,6 +110,13 @@ def _recipe_text(recipe: str) -> tuple[str, str]:
     return resources.files("trainer.recipes").joinpath(f"{recipe}.yaml").read_text(encoding="utf-8"), f"recipe {recipe}"
 
 
+def _name_kinds(values: Values) -> None:
+    """A section of several kinds that names none is of the default kind, as a section that is left out."""
+    for section, key in (("source", "format"), ("optimiser", "name")):
+        if isinstance(values.get(section), dict):
+            values[section].setdefault(key, getattr(getattr(RunConfig(), section), key))
+
+
 def _choose_source(values: Values, source: str | None, data: str | None) -> None:
     if source is not None and source not in SOURCES:
         raise ConfigError(f"there is no source {source!r}{_nearest(source, SOURCES)}; there are: {', '.join(SOURCES)}")
@@ -159,11 +169,14 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def _explain_one(problem: ErrorDetails) -> str:
-    path = [str(part) for part in problem["loc"] if part not in SOURCES]
-    key = ".".join(path)
+    section, *rest = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
+    kinds = _KINDS.get(section, {})
+    kind = rest.pop(0) if rest and rest[0] in kinds else ""  # pydantic names the member of a union where there is no key
+    key = ".".join([section, *rest])
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        return f"there is no {key}{_nearest(path[-1], known)}; {'.'.join(path[:-1]) or 'a recipe'} has: {', '.join(known)}"
+        known = _keys_of(section, kind) if rest else list(RunConfig.model_fields)
+        of_kind = f"{section} of {kind}" if kind else section
+        return f"there is no {key}{_nearest((rest or [section])[-1], known)}; {of_kind if rest else 'a recipe'} has: {', '.join(known)}"
     if problem["type"] == "missing":
         return f"{key} must be given"
     message = problem["msg"].removeprefix("Value error, ")
@@ -172,14 +185,10 @@ def _explain_one(problem: ErrorDetails) -> str:
     return f"{key}={problem['input']!r}: {message[:1].lower()}{message[1:]}"
 
 
-def _known_keys(path: Sequence[str]) -> list[str]:
-    """The keys of the section at `path`; of every source format where the path is `source`."""
-    if not path:
-        return list(RunConfig.model_fields)
-    if path[0] == "source":
-        return sorted({key for kind in SOURCES.values() for key in kind.model_fields})
-    section = RunConfig.model_fields[path[0]].annotation
-    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+def _keys_of(section: str, kind: str) -> list[str]:
+    """The keys of a section, of the given kind where it has several."""
+    model = _KINDS[section][kind] if kind else RunConfig.model_fields[section].annotation
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
 def _nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:

@@ -40,13 +40,13 @@ class Run:
         sections = self.config.sections("model", "task", "data")
         return ModelSpec(classes=self.manifest.classes, mean=self.manifest.mean, std=self.manifest.std, **sections)
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether its report is there, and the checkpoint that it hands on: that, and not a count of steps, makes a run complete."""
+    def finished(self) -> TrainReport | None:
+        """The report of a run that is complete: it says so itself, and the checkpoint that it hands on is there."""
         if self.store.stat(train_report_key(self.generation)) is None:
-            return False
-        selected = split_uri(self.report().checkpoint)[1]
-        return self.store.stat(f"checkpoints/{selected}/{MANIFEST}") is not None
+            return None
+        report = self.report()
+        selected = split_uri(report.checkpoint)[1]
+        return report if report.completed and self.store.stat(f"checkpoints/{selected}/{MANIFEST}") else None
 
     def report(self) -> TrainReport:
         key = train_report_key(self.generation)
@@ -70,7 +70,7 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
     report = TrainReport(
         completed=True,
         checkpoint=join(run.folder, selected.folder),
-        samples_seen=selected.samples_seen,
+        samples_seen=state.samples_seen,
         steps=state.step,
         scores=scores_of(run.store, selected) or {},
         model_digest=sha256_digest(read_checkpoint(run.store, selected)[MODEL_FILE]),

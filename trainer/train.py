@@ -56,8 +56,8 @@ def train(config: RunConfig, *, dataset: str, out: str, world: World, fresh: str
     """
     began = time.monotonic()
     run = world.decide(lambda: open_run(config, dataset, out, fresh))
-    if run.is_finished:
-        return run.report()
+    if report := world.decide(run.finished):
+        return report
 
     torch.manual_seed(config.training.seed)
     task = build_task(config.task, config.data, len(run.manifest.classes))
@@ -75,8 +75,7 @@ def train(config: RunConfig, *, dataset: str, out: str, world: World, fresh: str
 
     if world.is_main:
         conclude(run, state, images_per_second=stopwatch.images_per_second, seconds=time.monotonic() - began)
-    world.barrier()  # nobody leaves before the report is there: one process that ends well ends an elastic job
-    return run.report()
+    return world.decide(run.report)  # nobody leaves before the report is there: one process that ends well ends an elastic job
 
 
 def build_state(run: Run, world: World) -> TrainState:
@@ -140,7 +139,7 @@ def _evaluator(config: RunConfig, split: ShardedSplit, task: Task) -> Evaluate:
             return None
         for buffer in state.module.buffers():
             state.world.share(buffer)  # batch norm's running figures are rank 0's, as in what is saved
-        scored = score(state.module, whole_batches(split, config.loader, state.world), task, state.world, state.precision)
+        scored = score(state.module, whole_batches(split, config.data, config.loader, state.world), task, state.world, state.precision)
         state.evaluated_at = state.samples_seen
         return task.summarise(scored.sums)
 

@@ -17,6 +17,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainer.errors import PeerLostError
+from trainer.telemetry.events import emit
+
 T = TypeVar("T")
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
@@ -112,31 +115,49 @@ def join_world() -> Generator[World]:
     """The world that the environment describes (RANK, WORLD_SIZE, … as the elastic agent sets them); alone without it.
 
     The group is only taken down in order when the block ends well: after an error the peers may be gone.
+
+    Raises:
+        PeerLostError: the ranks did not all come.
     """
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    device = _device(local_rank)
+    device = _device(int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if "WORLD_SIZE" not in os.environ:
         yield World(device=device)
         return
+    try:
+        world = _join(device)
+    except RuntimeError as error:  # torch's DistError is one
+        raise PeerLostError(f"the ranks did not come together: {error}") from error
+    yield world
+    dist.destroy_process_group()
+
+
+def _join(device: torch.device) -> World:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
-    yield World(
+    return World(
         rank=dist.get_rank(),
         size=dist.get_world_size(),
-        local_rank=local_rank,
+        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
         local_size=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         device=device,
         control=_gloo_group(),
         probe=_gloo_group(),
     )
-    dist.destroy_process_group()
 
 
 def _gloo_group() -> dist.ProcessGroup:
     return cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=COLLECTIVE_TIMEOUT))
 
 
-def _device(local_rank: int) -> torch.device:
-    if not torch.cuda.is_available():
+def _device(local_rank: int, local_size: int) -> torch.device:
+    """A GPU of its own for each rank of this machine. Where there are too few, no rank takes one, and that is told."""
+    gpus = torch.cuda.device_count()
+    if gpus < local_size:
+        if gpus and local_rank == 0:
+            emit(
+                "notice",
+                stage="train",
+                text=f"{local_size} ranks but {gpus} GPU: trains on the CPU; start as many workers as GPUs to use them",
+            )
         return torch.device("cpu")
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)

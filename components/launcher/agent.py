@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, cast
 
@@ -46,9 +46,10 @@ class Agent:
     def _pass_stderr_on(self) -> None:
         with cast(IO[str], self.process.stderr) as stderr:  # a pipe was asked for
             for line in stderr:
-                sys.stderr.write(line)
                 if line.strip():
                     self._last_lines.append(" ".join(line.split()))
+                with suppress(BrokenPipeError):  # whoever read ours is gone; the cause is still to be told
+                    sys.stderr.write(line)
 
 
 @contextmanager

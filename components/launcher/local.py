@@ -13,9 +13,10 @@ from components.launcher.agent import Agent, signals_forwarded
 from components.launcher.base import TrainJob
 from components.launcher.workers import Workers, workers_from_environment
 from trainer import environment
-from trainer.errors import ExitCode, RankFailedError
+from trainer.errors import ExitCode, RankFailedError, is_worth_another_try
 from trainer.reports import TrainReport
 
+_MORE_TRIES = 2  # where the agent that held the rendezvous was lost: then all start again, as pods would
 LAUNCH = (sys.executable, "-m", "trainer", "launch")
 
 
@@ -31,17 +32,26 @@ class LocalLauncher:
         with TemporaryDirectory(prefix="sightline-") as folder:
             config, result = Path(folder, "config.yaml"), Path(folder, "result.json")
             config.write_text(job.config, encoding="utf-8")  # JSON is YAML
-            environment = _environment(self._workers, result)
-            agents: list[Agent] = []
-            with signals_forwarded(agents):
-                for flags in _flags_of_each_agent(self._workers):
-                    agent = Agent([*self._command, *flags, *job.arguments(str(config))], environment)
-                    agents.append(agent)
-                for agent in agents:
-                    agent.wait()
+            agents = self._run_agents(job.arguments(str(config)), result)
+            for _ in range(_MORE_TRIES):
+                if result.exists() or _failure(agents).exit_code != ExitCode.RENDEZVOUS_LOST:
+                    break
+                agents = self._run_agents(job.arguments(str(config)), result)
             if result.exists():
                 return TrainReport.from_bytes(result.read_bytes(), "the result of the launch command")
             raise _failure(agents)
+
+    def _run_agents(self, arguments: Sequence[str], result: Path) -> list[Agent]:
+        """All agents, from their start to their end."""
+        variables = _environment(self._workers, result)
+        agents: list[Agent] = []
+        with signals_forwarded(agents):
+            for flags in _flags_of_each_agent(self._workers):
+                agent = Agent([*self._command, *flags, *arguments], variables)
+                agents.append(agent)  # at once, for a signal may come
+            for agent in agents:
+                agent.wait()
+        return agents
 
 
 def local_launcher() -> LocalLauncher:
@@ -72,7 +82,12 @@ def _free_port() -> int:
 
 def _failure(agents: Sequence[Agent]) -> RankFailedError:
     """The error of the agent that tells most: one that failed by itself, rather than one that was killed."""
-    failed = sorted((agent for agent in agents if agent.exit_code), key=lambda agent: agent.process.returncode < 0)
+    failed = sorted((agent for agent in agents if agent.exit_code), key=_how_little_it_tells)
     if not failed:
         return RankFailedError("the launch command ended well but wrote no report", ExitCode.UNCLASSIFIED)
     return RankFailedError(failed[0].cause, failed[0].exit_code)
+
+
+def _how_little_it_tells(agent: Agent) -> tuple[bool, bool]:
+    """A killed agent tells nothing, and one whose cause another try may mend often tells of another's end."""
+    return agent.process.returncode < 0, is_worth_another_try(agent.exit_code)

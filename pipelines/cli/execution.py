@@ -127,5 +127,6 @@ def _exit_code(record: RunRecord, signals: list[int]) -> int:
     if signals:
         return 128 + signal.Signals(signals[0])
     if record.state == "failed":
-        return ExitCode.UNCLASSIFIED
+        wrong_config = any(stage.exit_code == ExitCode.USAGE for stage in record.stages.values())
+        return ExitCode.USAGE if wrong_config else ExitCode.UNCLASSIFIED
     return ExitCode.GATE_NOT_PASSED if any(stage.state == "refused" for stage in record.stages.values()) else ExitCode.OK

@@ -7,7 +7,6 @@ import argparse
 from components.records import FRESH
 from pipelines.cli.attempts import plan_attempts
 from pipelines.cli.execution import Request, execute, require_kfp
-from pipelines.cli.run import command_line
 from pipelines.cli.runs import DONE, RunRecord
 from pipelines.cli.status import current
 from pipelines.cli.workspace import Workspace
@@ -24,7 +23,7 @@ def rerun(args: argparse.Namespace) -> int:
     stage = _first_stage(record, args.stage)
     arguments = {name: value for name, value in record.parameters.items() if not name.endswith("_attempt")}
     plan = plan_attempts(pipeline, arguments, workspace.stages, rerun_from=stage, fresh=_unfinished_generation(record))
-    return execute(Request(pipeline, record.recipe, command_line(), record.out, record.workers, args.json), plan, workspace)
+    return execute(Request(pipeline, record.recipe, record.command, record.out, record.workers, args.json), plan, workspace)
 
 
 def _first_stage(record: RunRecord, named: str | None) -> str:

@@ -9,7 +9,7 @@ from torch import nn
 from tests.toys import Regression, images_of, state_of
 from trainer.checkpoint.documents import MODEL_FILE, OPTIMISER_FILE
 from trainer.checkpoint.snapshot import restore, restore_model, snapshot
-from trainer.config import OptimiserConfig
+from trainer.config import AdamWConfig, OptimiserConfig, SGDConfig
 from trainer.errors import CheckpointMismatchError
 from trainer.loop import train_step
 from trainer.optim.optimiser import build_optimiser
@@ -26,7 +26,7 @@ def state_with(optimiser: OptimiserConfig) -> TrainState:
 
 @pytest.mark.parametrize(
     "optimiser",
-    [OptimiserConfig(name="adamw"), OptimiserConfig(name="sgd"), OptimiserConfig(name="sgd", momentum=0.0)],
+    [AdamWConfig(), SGDConfig(), SGDConfig(momentum=0.0)],
     ids=["adamw", "sgd with momentum", "plain sgd"],
 )
 def test_a_restored_run_takes_the_very_steps_of_the_unbroken_one(optimiser: OptimiserConfig) -> None:
@@ -87,8 +87,8 @@ def test_another_model_is_told_name_by_name(model: nn.Module, message: str) -> N
 
 
 def test_optimiser_state_of_fewer_parameters_is_refused() -> None:
-    wide, narrow = state_with(OptimiserConfig(name="adamw")), state_of(model=nn.Sequential(nn.Linear(3, 1, dtype=torch.float64)))
-    narrow.optimiser = build_optimiser(narrow.module, OptimiserConfig(name="adamw"), fused=False)
+    wide, narrow = state_with(AdamWConfig()), state_of(model=nn.Sequential(nn.Linear(3, 1, dtype=torch.float64)))
+    narrow.optimiser = build_optimiser(narrow.module, AdamWConfig(), fused=False)
     train_step(wide, STEP, Regression())
     files = {**snapshot(narrow), OPTIMISER_FILE: snapshot(wide)[OPTIMISER_FILE]}
 
@@ -97,9 +97,9 @@ def test_optimiser_state_of_fewer_parameters_is_refused() -> None:
 
 
 def test_optimiser_settings_come_back_as_they_were() -> None:
-    state = state_with(OptimiserConfig(name="adamw", betas=(0.8, 0.99)))
+    state = state_with(AdamWConfig(betas=(0.8, 0.99)))
     train_step(state, STEP, Regression())
-    other = state_with(OptimiserConfig(name="adamw"))
+    other = state_with(AdamWConfig())
 
     restore(other, snapshot(state), "here")
 

@@ -138,3 +138,11 @@ def test_fresh_trains_anew_and_its_result_is_what_the_next_run_finds(first: Answ
     assert fresh.states == {**ALL_RAN, "prepare": "cached"}, fresh.err
     assert after.states == ALL_CACHED
     assert after.summary["report"] == fresh.summary["report"]
+
+
+def test_a_setting_that_only_a_stage_can_judge_is_wrong_usage_too(first: Answer, folder: Path) -> None:
+    refused = run(folder, "--set", "model.backbone=resnet_18")
+
+    assert refused.exit_code == 2
+    assert refused.states == {"prepare": "cached", "train": "failed", "evaluate": "not reached", "register": "not reached"}
+    assert "model.backbone='resnet_18' is not a timm model" in refused.err

@@ -208,3 +208,38 @@ time.sleep(60)
     finally:
         stage.kill()
     assert [path.read_text() for path in tmp_path.glob("noted-*")] == [f"{number}\n"] * 2
+
+
+def test_where_the_agent_that_held_the_rendezvous_is_lost_all_start_again(tmp_path: Path) -> None:
+    body = f"""
+starts = pathlib.Path({str(tmp_path)!r}, "starts")
+count = len(starts.read_text()) if starts.exists() else 0
+starts.write_text("x" * (count + 1))
+finish() if count else sys.exit({int(ExitCode.RENDEZVOUS_LOST)})
+"""
+    report = launcher(tmp_path, body).run(JOB)
+
+    assert report.completed
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_rendezvous_that_is_lost_each_time_ends_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(RankFailedError) as caught:
+        launcher(tmp_path, f"sys.exit({int(ExitCode.RENDEZVOUS_LOST)})").run(JOB)
+
+    assert caught.value.exit_code == ExitCode.RENDEZVOUS_LOST
+
+
+def test_a_fault_of_one_agent_is_told_before_what_it_did_to_the_others(tmp_path: Path) -> None:
+    body = f"""
+mine = pathlib.Path({str(tmp_path)!r}, "first")
+try:
+    mine.open("x").close()
+except FileExistsError:
+    print("trainer: shard 3 is broken", file=sys.stderr); sys.exit(13)
+print("trainer: lost the rendezvous", file=sys.stderr); sys.exit({int(ExitCode.RENDEZVOUS_LOST)})
+"""
+    with pytest.raises(RankFailedError) as caught:
+        launcher(tmp_path, body, workers="2:2").run(JOB)
+
+    assert (str(caught.value), caught.value.exit_code) == ("shard 3 is broken", 13)

@@ -26,9 +26,9 @@ def unbroken(tiny_dataset: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def start(tiny_dataset: str, folder: Path, *flags: str, ranks: int = 2) -> Launch:
+def start(tiny_dataset: str, folder: Path, *flags: str, ranks: int = 2, **changes: dict[str, object]) -> Launch:
     """The run, once its first checkpoint is committed."""
-    launch = Launch(write_recipe(folder, **LONG), tiny_dataset, folder, "--nproc-per-node", str(ranks), *flags)
+    launch = Launch(write_recipe(folder, **LONG, **changes), tiny_dataset, folder, "--nproc-per-node", str(ranks), *flags)
     assert wait_until(lambda: list(folder.glob("training/*/checkpoints/*/manifest.json")), seconds=60)
     return launch
 
@@ -70,13 +70,15 @@ def test_no_process_outlives_its_agent_and_the_same_command_continues(tiny_datas
 def test_a_terminated_agent_saves_ends_with_143_and_is_continued_by_another_number_of_ranks(
     tiny_dataset: str, unbroken: Path, tmp_path: Path
 ) -> None:
-    launch = start(tiny_dataset, tmp_path)
+    launch = start(tiny_dataset, tmp_path, checkpoint={"every_steps": STEPS - 1})
 
     launch.process.terminate()
     code, output = launch.finish()
 
     assert code == 143, output
     assert not list(tmp_path.glob("training/*/reports/*.json"))
+    newest = max(path.parent.name for path in tmp_path.glob("training/*/checkpoints/*/manifest.json"))
+    assert 20 < int(newest.split("-")[1]) // 7 < STEPS - 1  # neither of the two that were due
     code, output = Launch(tmp_path / "recipe.yaml", tiny_dataset, tmp_path, "--nproc-per-node", "1").finish()
     assert code == 0, output
     assert_same_curve(tmp_path, unbroken)
@@ -158,3 +160,40 @@ def test_a_report_without_its_checkpoint_is_no_finished_run(tiny_dataset: str, t
 
     assert code == 0, output
     assert torch.equal(final_weights(tmp_path), weights)
+
+
+def test_a_rank_that_crashes_three_times_in_one_place_ends_the_run(tiny_dataset: str, tmp_path: Path) -> None:
+    recipe = write_recipe(
+        tmp_path,
+        schedule={"total_steps": 10_000, "warmup_steps": 2},
+        checkpoint={"every_steps": 9_000},
+        training={"evaluate_every_steps": 0},
+    )
+    launch = Launch(recipe, tiny_dataset, tmp_path, "--nproc-per-node", "2")
+    for attempt in (1, 2, 3):
+        assert wait_until(lambda attempt=attempt: len(list(tmp_path.glob("training/*/ledger/*.json"))) == attempt, seconds=60)
+        assert wait_until(lambda: len(launch.ranks()) == 2)
+        os.kill(launch.ranks()[0], signal.SIGSEGV)
+    code, output = launch.finish()
+
+    assert code == 32, output
+    assert "killed by SIGSEGV; the 3rd failure without a new checkpoint" in output
+
+
+def test_ctrl_c_on_the_terminal_saves_once_and_ends(tiny_dataset: str, tmp_path: Path) -> None:
+    recipe = write_recipe(
+        tmp_path,
+        schedule={"total_steps": 10_000, "warmup_steps": 2},
+        checkpoint={"every_steps": 9_000},
+        training={"evaluate_every_steps": 0},
+    )
+    launch = Launch(recipe, tiny_dataset, tmp_path, "--nproc-per-node", "2", own_group=True)
+    assert wait_until(lambda: list(tmp_path.glob("training/*/ledger/*.json")), seconds=60)
+    assert wait_until(lambda: len(launch.ranks()) == 2)
+
+    time.sleep(1)  # some steps: nothing in the store tells of them
+    os.killpg(launch.process.pid, signal.SIGINT)
+    code, output = launch.finish()
+
+    assert code == 130, output
+    assert list(tmp_path.glob("training/*/checkpoints/*/manifest.json"))

@@ -43,6 +43,35 @@ def test_a_backbone_without_a_pyramid_is_refused() -> None:
         SemanticFPN(ModelConfig(backbone="vit_small_patch14_dinov2"), classes=3)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [("swin_tiny_patch4_window7_224", "does not work in semantic_fpn"), ("vit_tiny_patch16_224", "does not work in semantic_fpn")],
+)
+def test_a_backbone_that_cannot_serve_is_told_before_anything_starts(backbone: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_model(spec_of(backbone))
+
+
+def spec_of(backbone: str) -> ModelSpec:
+    model = ModelConfig(backbone=backbone, channels=32).model_dump(mode="json")
+    return ModelSpec(model=model, task={}, data={}, classes=("a", "b"), mean=(100.0, 110.0, 120.0), std=(50.0, 60.0, 0.0))
+
+
+def test_building_leaves_no_trace_of_the_trial() -> None:
+    torch.manual_seed(3)
+    first = build_model(spec_of("test_resnet"))
+    torch.manual_seed(3)
+    second = build_model(spec_of("test_resnet"))
+
+    assert all(parameter.grad is None for parameter in first.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert first.training
+
+
+def test_a_channel_that_never_changes_does_not_divide_by_zero() -> None:
+    assert build_model(spec_of("test_resnet")).std.flatten().tolist() == [50.0, 60.0, 1.0]
+
+
 def test_raw_images_are_normalised_inside_the_model() -> None:
     spec = ModelSpec(
         model=ModelConfig(backbone="test_resnet", channels=32).model_dump(mode="json"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config import OptimiserConfig
+from trainer.config import AdamWConfig, OptimiserConfig, SGDConfig
 from trainer.optim.optimiser import build_optimiser, parameter_groups
 
 
@@ -28,10 +28,12 @@ def test_frozen_parameters_are_in_no_group() -> None:
     assert sum(len(group["params"]) for group in parameter_groups(model, 0.1)) == 4
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
-def test_each_optimiser_can_be_built_and_takes_a_step(name: str, kind: type[torch.optim.Optimizer]) -> None:
+@pytest.mark.parametrize(
+    ("config", "kind"), [(AdamWConfig(betas=(0.8, 0.9)), torch.optim.AdamW), (SGDConfig(momentum=0.5), torch.optim.SGD)]
+)
+def test_each_optimiser_can_be_built_and_takes_a_step(config: OptimiserConfig, kind: type[torch.optim.Optimizer]) -> None:
     model = network()
-    optimiser = build_optimiser(model, OptimiserConfig(name=name, momentum=0.5, betas=(0.8, 0.9)), fused=False)  # pyright: ignore
+    optimiser = build_optimiser(model, config, fused=False)
     before = model[0].weight.detach().clone()
 
     model(torch.randn(2, 3, 3, 3)).sum().backward()

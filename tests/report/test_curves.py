@@ -75,3 +75,13 @@ def test_the_legend_counts_its_colours_as_the_chart_does() -> None:
     curve = curves_of([scored])["Validation scores"]
     assert curve.lines == (Line(1, "Pixel accuracy", "50.0%"),)
     assert 'class="end s1"' in curve.svg
+
+
+def test_a_step_that_was_evaluated_keeps_its_loss() -> None:
+    points = [HistoryRecord(step=1, samples_seen=1, loss=2.0), HistoryRecord(step=2, samples_seen=2, loss=1.0)]
+    scores = HistoryRecord(step=2, samples_seen=2, scores={"miou": 0.5})
+
+    curves = curves_of([*points, scores])
+
+    assert "Training loss over 2 steps" in curves["Training loss"].svg
+    assert curves["Validation scores"].lines == (Line(1, "Mean IoU", "50.0%"),)

@@ -18,9 +18,11 @@ from trainer.config import DataConfig, LoaderConfig
 from trainer.data.order import Order, Place
 from trainer.data.shards import ShardedSplit
 from trainer.data.transforms import augment
+from trainer.errors import CorruptObjectError
 from trainer.lifeline import die_with_parent
 from trainer.world import World
 
+_PREFETCH = 4  # micro-batches that each worker keeps ready
 Sample = tuple[Tensor, Tensor, int]  # image [3, H, W] uint8, mask [H, W] uint8, index
 
 
@@ -55,10 +57,14 @@ def training_batches(
         yield step
 
 
-def whole_batches(split: ShardedSplit, loader: LoaderConfig, world: World) -> Iterator[Batch]:
-    """Every image of a split once over all ranks, whole, none twice and none padded; images of one size share a batch."""
+def whole_batches(split: ShardedSplit, data: DataConfig, loader: LoaderConfig, world: World) -> Iterator[Batch]:
+    """Every image of a split once over all ranks, whole, none twice and none padded.
+
+    Images of one size share a batch, of no more pixels than a micro-batch of crops has.
+    """
     mine = range(len(split) * world.rank // world.size, len(split) * (world.rank + 1) // world.size)
-    return _load(WholeSet(split), _same_size_runs(split, mine, loader.micro_batch), loader, world)
+    pixels = loader.micro_batch * data.crop[0] * data.crop[1]
+    return _load(WholeSet(split), _same_size_runs(split, mine, pixels), loader, world)
 
 
 class _Batches:
@@ -71,12 +77,13 @@ class _Batches:
         return self._order.micro_batches(self._world.rank, self._world.size, self._steps.start, self._steps.stop)
 
 
-def _same_size_runs(split: ShardedSplit, indices: range, most: int) -> list[list[int]]:
-    """Neighbours of one size, `most` at once; what is grouped does not change any image's score."""
+def _same_size_runs(split: ShardedSplit, indices: range, most_pixels: int) -> list[list[int]]:
+    """Neighbours of one size, as many as the pixels allow; what is grouped does not change any image's score."""
     runs: list[list[int]] = []
     for index in indices:
-        last = runs[-1][-1] if runs else index
-        if not runs or len(runs[-1]) == most or tuple(split.sizes[last]) != tuple(split.sizes[index]):
+        height, width = split.sizes[index].tolist()
+        full = runs and (len(runs[-1]) + 1) * height * width > most_pixels
+        if not runs or full or split.sizes[runs[-1][-1]].tolist() != [height, width]:
             runs.append([])
         runs[-1].append(index)
     return runs
@@ -87,7 +94,7 @@ def _load(samples: Dataset[Sample], batches: _Batches | list[list[int]], config:
         samples,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]  # any iterable of lists serves
         num_workers=config.workers,
-        prefetch_factor=config.prefetch if config.workers else None,
+        prefetch_factor=_PREFETCH if config.workers else None,
         collate_fn=_collate,
         pin_memory=world.device.type == "cuda",
         worker_init_fn=_start_worker,
@@ -108,4 +115,9 @@ def _collate(samples: list[Sample]) -> Batch:
 def decoded(split: ShardedSplit, index: int) -> tuple[Tensor, Tensor]:
     """An image `[3, H, W]` and its mask `[H, W]`, both uint8, as they are in the shards."""
     image, mask = (torch.frombuffer(bytearray(data), dtype=torch.uint8) for data in split.read(index))
-    return decode_image(image, ImageReadMode.RGB), decode_image(mask, ImageReadMode.UNCHANGED)[0]
+    try:
+        return decode_image(image, ImageReadMode.RGB), decode_image(mask, ImageReadMode.UNCHANGED)[0]
+    except RuntimeError as error:
+        raise CorruptObjectError(
+            f"sample {split.names[index]} does not decode ({error}), though it did when prepared: delete the data set and prepare it again"
+        ) from error

@@ -31,6 +31,10 @@ class SplitStatistics:
         self._smallest = (min(self._smallest[0], sample.height), min(self._smallest[1], sample.width))
         self._largest = (max(self._largest[0], sample.height), max(self._largest[1], sample.width))
 
+    @property
+    def labelled_pixels(self) -> int:
+        return int(self._labels.sum() - self._labels[IGNORE])
+
     def mean_and_std(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Of all pixels, for each of R, G, B."""
         pixels = int(self._labels.sum())

@@ -40,6 +40,7 @@ class Job:
 def rank_main(job: Job) -> None:
     """Train as one rank; on an error leave its story and end with its exit code."""
     die_with_parent()  # the fork server, which dies with the agent
+    os.setpgid(0, 0)  # a terminal's Ctrl-C goes to the agent alone, which hands it on: else it would come twice
     world: World | None = None
     try:
         from trainer.train import train  # loaded by the fork server already

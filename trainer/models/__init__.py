@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import ModelConfig
+from trainer.errors import ConfigError
 from trainer.models.semantic_fpn import SemanticFPN
 from trainer.reports import ModelSpec
 
@@ -31,4 +32,24 @@ class ImageModel(nn.Module):
 def build_model(spec: ModelSpec) -> ImageModel:
     """The model that a ModelSpec describes, with fresh weights from torch's global generator."""
     config = ModelConfig.of(spec.model)
-    return ImageModel(MODELS[config.name](config, len(spec.classes)), spec.mean, spec.std)
+    network = MODELS[config.name](config, len(spec.classes))
+    _try_out(network, config)
+    return ImageModel(network, spec.mean, spec.std)
+
+
+def _try_out(network: nn.Module, config: ModelConfig) -> None:
+    """One small image there and back, so that a backbone that cannot serve is told before anything starts."""
+    trained = network.training
+    try:
+        network.eval()(torch.zeros(1, 3, 64, 64)).sum().backward()
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"model.backbone={config.backbone!r} does not work in {config.name}: {error}; take a hierarchical one, e.g. resnet18"
+        ) from error
+    if idle := [name for name, parameter in network.named_parameters() if parameter.grad is None]:
+        raise ConfigError(
+            f"model.backbone={config.backbone!r} has parameters that {config.name} does not train: {', '.join(idle[:3])} "
+            f"({len(idle)} in all); take another one, e.g. resnet18"
+        )
+    network.zero_grad(set_to_none=True)
+    network.train(trained)

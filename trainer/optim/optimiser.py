@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from trainer.config import OptimiserConfig
+from trainer.config import OptimiserConfig, SGDConfig
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -25,6 +25,6 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 def build_optimiser(model: nn.Module, config: OptimiserConfig, *, fused: bool) -> optim.Optimizer:
     """AdamW (arXiv:1711.05101) or SGD with Nesterov's momentum; its rate is set before each step. `fused` on GPUs."""
     groups = parameter_groups(model, config.weight_decay)
-    if config.name == "sgd":
+    if isinstance(config, SGDConfig):
         return optim.SGD(groups, lr=0.0, momentum=config.momentum, nesterov=config.momentum > 0, fused=fused)
     return optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused)

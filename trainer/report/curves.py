@@ -37,10 +37,10 @@ def learning_curves(history: Sequence[HistoryRecord], metrics: dict[str, str]) -
     """Loss, validation scores, learning rate and gradient norm over optimiser steps.
 
     Args:
-        history: in any order; of two records of one step, as a restart leaves them, the later one counts.
+        history: in any order; of two records of one step and kind, as a restart leaves them, the later one counts.
         metrics: scores to draw, by their key, with the name that people read.
     """
-    records = sorted({record.step: record for record in history}.values(), key=lambda record: record.step)
+    records = sorted({(record.step, record.scores is None): record for record in history}.values(), key=lambda record: record.step)
     return (
         _loss(records),
         _scores(records, metrics),
