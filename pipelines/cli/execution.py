@@ -58,7 +58,8 @@ def execute(request: Request, plan: Plan, workspace: Workspace) -> int:
     workspace.save(record)
     tell_ending(record, workspace.run_folder(record.run) / "kfp.log", stream)
     if request.as_json:
-        print(json.dumps(record.summary()))
+        outcome = "succeeded" if state == "succeeded" else "failed"  # for whoever waits, an interrupted run is one that failed
+        print(json.dumps({**record.summary(), "state": outcome}))
     if not signals:  # whoever interrupts does not want to wait for a store
         _copy_to_out(record, workspace)
     return _exit_code(record, signals)

@@ -75,8 +75,7 @@ class RunRecord(Report):
         """What `--json` prints."""
         model = self.model and {"name": self.model.name, "version": self.model.version, "uri": self.model.uri}
         stages = {name: stage.model_dump(include={"state", "seconds", "report", "exit_code"}) for name, stage in self.stages.items()}
-        state = "failed" if self.state == "interrupted" else self.state  # its stages tell which it was
-        return {"run": self.run, "state": state, "stages": stages, "metrics": self.metrics, "model": model, "report": self.report}
+        return {"run": self.run, "state": self.state, "stages": stages, "metrics": self.metrics, "model": model, "report": self.report}
 
 
 def summaries(stages: Sequence[str], records: Records, expected: Records, run_state: RunState) -> dict[str, StageSummary]:
