@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 COMPILE := $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	python3.11 -m venv .venv
@@ -36,10 +36,10 @@ lock: | $(UV)  ## Compile the requirement files from pyproject.toml
 	$(COMPILE) --all-extras --output-file requirements.txt
 	$(COMPILE) --output-file requirements-trainer.txt
 
-pipelines/segmentation.yaml: pipelines/segmentation.py components/*.py trainer/config.py trainer/recipes/segmentation-digits.yaml | .venv/.synced
+pipelines: .venv/.synced  ## Compile the pipelines' YAML from their code and recipes
 	$(PY) -m pipelines.compile
 
 clean:  ## Remove outputs and caches, not the environment
 	rm -rf outputs .sightline .pytest_cache .ruff_cache .import_linter_cache build dist
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench lock pipelines clean

@@ -7,14 +7,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
-def compile_segmentation(path: Path) -> None:
-    """Write the compiled segmentation pipeline."""
+def compile_pipelines(folder: Path) -> None:
+    """Write every pipeline, as `<name>.yaml`."""
     from kfp.compiler import Compiler
 
+    from pipelines.classification import classification
     from pipelines.segmentation import segmentation
 
-    Compiler().compile(segmentation, str(path))
+    for pipeline in (segmentation, classification):
+        Compiler().compile(pipeline, str(folder / f"{pipeline.name}.yaml"))
 
 
 if __name__ == "__main__":
-    compile_segmentation(FOLDER / "segmentation.yaml")
+    compile_pipelines(FOLDER)

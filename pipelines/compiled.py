@@ -12,7 +12,8 @@ from typing import Any
 from trainer.errors import ConfigError
 from trainer.recipe import read_yaml
 
-RECIPES = {"segmentation": "segmentation-digits"}  # the recipe of each pipeline, where no data are given
+# the recipe of each pipeline, where no data are given
+RECIPES = {"segmentation": "segmentation-digits", "classification": "classification-digits"}
 _FOLDER = Path(__file__).parent
 
 

@@ -1,59 +1,6 @@
-"""The segmentation pipeline: prepare → train → evaluate → register. `python -m pipelines.compile` writes it as YAML.
+"""The segmentation pipeline. `python -m pipelines.compile` writes it as YAML beside this file."""
 
-Stages hand on strings only. Each config is canonical JSON of just the sections that its stage reads.
-"""
+from pipelines.compiled import RECIPES
+from pipelines.supervised import supervised
 
-from components.dsl import pipeline
-from components.evaluate import evaluate
-from components.prepare import prepare
-from components.register import register
-from components.train import train
-from trainer.recipe import load_config, stage_config
-
-RECIPE = load_config("segmentation-digits")  # the defaults of the compiled pipeline
-
-
-@pipeline(name="segmentation", description="Prepare images, train a segmentation model, evaluate it, register it.")
-def segmentation(
-    source_digest: str = "",
-    out: str = "",
-    launcher: str = "pytorchjob",
-    code_version: str = "",
-    prepare_config: str = stage_config(RECIPE, "prepare"),
-    train_config: str = stage_config(RECIPE, "train"),
-    evaluate_config: str = stage_config(RECIPE, "evaluate"),
-    register_config: str = stage_config(RECIPE, "register"),
-    prepare_attempt: str = "",
-    train_attempt: str = "",
-    evaluate_attempt: str = "",
-    register_attempt: str = "",
-) -> None:
-    prepared = prepare(config=prepare_config, source_digest=source_digest, out=out, attempt=prepare_attempt, code_version=code_version)
-    trained = train(
-        config=train_config,
-        dataset=prepared.outputs["dataset"],
-        data_digest=prepared.outputs["data_digest"],
-        out=out,
-        launcher=launcher,
-        attempt=train_attempt,
-        code_version=code_version,
-    )
-    evaluated = evaluate(
-        config=evaluate_config,
-        checkpoint=trained.outputs["checkpoint"],
-        dataset=prepared.outputs["dataset"],
-        train_report_digest=trained.outputs["train_report_digest"],
-        out=out,
-        attempt=evaluate_attempt,
-        code_version=code_version,
-    )
-    registered = register(
-        config=register_config,
-        checkpoint=trained.outputs["checkpoint"],
-        report=evaluated.outputs["report"],
-        report_digest=evaluated.outputs["report_digest"],
-        out=out,
-        attempt=register_attempt,
-        code_version=code_version,
-    )
-    registered.set_caching_options(enable_caching=False)  # its gate compares with an alias that may have moved
+segmentation = supervised("segmentation", RECIPES["segmentation"], description="Prepare images, train a segmentation model, evaluate it, register it.")

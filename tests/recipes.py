@@ -1,4 +1,4 @@
-"""A run small enough for a test: a tiny network on tiny scenes, group norm throughout, unequal shares."""
+"""Runs small enough for a test: a tiny network on tiny scenes, group norm throughout, unequal shares."""
 
 from __future__ import annotations
 
@@ -21,10 +21,21 @@ TINY: dict[str, dict[str, Any]] = {
     "evaluation": {"examples": 2},
 }
 
+CLASSIFICATION: dict[str, dict[str, Any]] = {
+    "source": {**TINY["source"], "target": "label", "digits_per_scene": [1, 1]},
+    "data": {"transform": "resized_crop", "crop": [32, 32], "resize": 32},
+    "model": {"name": "classifier", "backbone": "test_resnet"},
+    "task": {"name": "classification"},
+    "training": {**TINY["training"], "select_by": "top1"},
+    "registration": {"metric": "top1"},
+}
+TASKS = {"segmentation": TINY, "classification": {**TINY, **CLASSIFICATION}}
 
-def write_recipe(folder: Path, **changes: dict[str, Any]) -> Path:
-    """The tiny run with some values changed, as a recipe file."""
-    sections = {name: {**TINY.get(name, {}), **changes.get(name, {})} for name in {**TINY, **changes}}
+
+def write_recipe(folder: Path, task: str = "segmentation", **changes: dict[str, Any]) -> Path:
+    """A task's tiny run with some values changed, as a recipe file."""
+    base = TASKS[task]
+    sections = {name: {**base.get(name, {}), **changes.get(name, {})} for name in {**base, **changes}}
     path = folder / "recipe.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(sections))  # JSON is YAML

@@ -21,6 +21,7 @@ from trainer.reports import (
     Split,
     TrainReport,
 )
+from trainer.tasks.segmentation import WORDS
 
 NAMES = ("background", "cat", "dog")
 CONFUSION = ((80, 15, 5), (10, 30, 0), (0, 0, 0))  # cat: IoU 30/55; dog is absent from the truth
@@ -34,20 +35,22 @@ def evaluation(names: Sequence[str] = NAMES, confusion: Sequence[Sequence[int]] 
     scores = tuple(
         ClassScore(
             name=name,
-            iou=float(hits[c] / (truth[c] + called[c] - hits[c])) if truth[c] else None,
-            accuracy=float(hits[c] / truth[c]) if truth[c] else None,
-            pixels=int(truth[c]),
+            scores={
+                "iou": float(hits[c] / (truth[c] + called[c] - hits[c])) if truth[c] else None,
+                "accuracy": float(hits[c] / truth[c]) if truth[c] else None,
+            },
+            support=int(truth[c]),
         )
         for c, name in enumerate(names)
     )
-    present = [score.iou for score in scores if score.iou is not None]
+    present = [iou for score in scores if (iou := score.scores["iou"]) is not None]
     metrics = {"pixel_accuracy": 110 / 140, "mean_accuracy": 0.775, "miou": sum(present) / len(present) if present else float("nan")}
     values: dict[str, Any] = {
         "task": "segmentation", "split": "val", "protocol": "whole images", "metrics": metrics, "classes": scores,
         "confusion": tuple(tuple(int(n) for n in row) for row in counts), "images": 1400, "images_per_second": 212.4, "seconds": 1.9,
         "checkpoint": "out/training/t/checkpoints/1", "model_digest": "sha256:model", "train_report_digest": "sha256:trainreport",
         "data_digest": "sha256:data", "train_digest": "sha256:train", "config_digest": "sha256:config", "code_version": "sha256:code",
-        "examples": (Example(sample="val-7", score=0.5, picture="7.png"),), "page": "report.html",
+        "examples": (Example(sample="val-7", score=0.5, picture="7.png", rank="worst"),), "page": "report.html",
     }  # fmt: skip
     return EvaluationReport(**{**values, **changes})
 
@@ -78,11 +81,14 @@ def manifest(names: Sequence[str] = NAMES, skipped: int = 0) -> DatasetManifest:
     shards = (Shard(name="s", samples=10, tar=file, index=file),)
     pixels = tuple(100 if c == 0 else 50 for c in range(len(names)))
     return DatasetManifest(
+        unit="pixels",
         classes=tuple(names),
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         splits=tuple(
-            Split(name=name, samples=2000, shards=shards, class_pixels=pixels, ignored_pixels=0, smallest=(48, 64), largest=(64, 96))
+            Split(
+                name=name, samples=2000, shards=shards, target="mask", class_counts=pixels, ignored=0, smallest=(48, 64), largest=(64, 96)
+            )
             for name in ("train", "val")
         ),
         skipped=tuple(Skipped(file=f"images/{i}.png", reason="truncated") for i in range(skipped)),
@@ -96,4 +102,6 @@ def picture(classes: int = len(NAMES)) -> bytes:
 
 def page(names: Sequence[str] = NAMES, confusion: Sequence[Sequence[int]] = CONFUSION, **changes: Any) -> str:
     """A whole page of the documents above."""
-    return render_page(evaluation(names, confusion, **changes), training(), history(), manifest(names), {"7.png": picture(len(names))})
+    return render_page(
+        evaluation(names, confusion, **changes), training(), history(), manifest(names), {"7.png": picture(len(names))}, WORDS
+    )

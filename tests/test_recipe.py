@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trainer.config import STAGE_SECTIONS, AdamWConfig, DigitsSource, MasksSource, RunConfig
+from trainer.config import (
+    STAGE_SECTIONS,
+    AdamWConfig,
+    CocoSource,
+    DigitsSource,
+    FoldersSource,
+    MasksSource,
+    PolynomialConfig,
+    ResizedCropConfig,
+    RunConfig,
+    Section,
+    VocSource,
+)
 from trainer.errors import ConfigError
 from trainer.recipe import load_config, parse_sections, recipe_names, stage_config
 
@@ -44,13 +56,16 @@ def test_the_last_of_two_changes_wins() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("schedule.total_step=3", r"there is no schedule.total_step \(did you mean total_steps\?\); schedule has: name, peak_lr"),
+        (
+            "schedule.total_step=3",
+            r"there is no schedule.total_step \(did you mean total_steps\?\); schedule of cosine has: peak_lr",
+        ),
         ("schedul.total_steps=3", r"there is no schedul \(did you mean schedule\?\)"),
         ("source.sise=3", r"there is no source.sise \(did you mean size\?\)"),
         ("schedule.total_steps=1e3", r"schedule.total_steps=1000.0: input should be a valid integer"),
         ("schedule.total_steps=20", r"warmup_steps=50 is not below total_steps=20, .* lower warmup_steps"),
         ("schedule.final_lr=9", r"final_lr=9.0 is above peak_lr=0.0\d+; lower final_lr"),
-        ("training.precision=fp8", r"training.precision='fp8': input should be 'auto', 'float32', 'float64' or 'bf16'"),
+        ("training.precision=fp8", r"training.precision='fp8': input should be 'auto', 'float32', 'float64', 'bf16' or 'fp16'"),
         ("training.global_batch=0", r"training.global_batch=0: input should be greater than 0"),
         ("training.seed=yes", r"training.seed='yes': input should be a valid integer"),
         ("training.select_by=mio", r"training.select_by=mio is not a metric of task segmentation \(did you mean miou\?\)"),
@@ -65,14 +80,21 @@ def test_the_last_of_two_changes_wins() -> None:
         ("source.digit_size=[20, 90]", r"digit_size reaches 90 pixels, which is more than size=64"),
         ("source.digits_per_scene=[5, 2]", r"digits_per_scene=\[5, 2\] is the wrong way round"),
         ("source.uri=/somewhere", r"source.uri='/somewhere'"),
-        ("source.format=coco", r"'coco' .* does not match any of the expected tags: 'digits', 'masks'"),
+        ("source.format=cocoa", r"there is no source.format=cocoa \(did you mean coco\?\); there are: digits, masks, coco"),
+        ("source.format=coco", r"there is no source.size; source of coco has: "),
         ("checkpoint.keep_last=1", r"checkpoint.keep_last=1: input should be greater than or equal to 2"),
-        ("source.classes=[a, b]", r"there is no source.classes; source of digits has: format, uri"),
+        ("source.classes=[a, b]", r"there is no source.classes; source of digits has: policy, max_skipped"),
         ("source.masks=3", r"there is no source.masks; source of digits has"),
         ("masks.uri=x", r"there is no masks.*; a recipe has: source, data"),
         ("optimiser.momentum=0.5", r"there is no optimiser.momentum; optimiser of adamw has: name, weight_decay"),
         ("optimiser.betas=[1.0, 0.9]", r"optimiser.betas.0=1.0: input should be less than 1"),
-        ("optimiser.name=adam", r"'adam' .* does not match any of the expected tags: 'adamw', 'sgd'"),
+        ("optimiser.name=adam", r"there is no optimiser.name=adam \(did you mean adamw\?\); there are: adamw, sgd"),
+        ("task.name=detection", r"there is no task.name=detection; there are: segmentation, classification"),
+        ("data.transform=resized_crop", r"there is no data.scale; data of resized_crop has: "),
+        ("model.name=classifier", r"there is no model.channels; model of classifier has: "),
+        ("model.weights=imagenet", r"model.weights: 'imagenet' is neither none, timm, nor the URI of a .safetensors file"),
+        ("schedule.name=poly", r"there is no schedule.name=poly; there are: cosine, polynomial"),
+        ("source.target=label", r"target=label names one digit a picture, but digits_per_scene=\[2, 5\]; set digits_per_scene=\[1, 1\]"),
         ("loader.prefetch=9", r"there is no loader.prefetch"),
         ("schedule=3", r"--set schedule=3 is not of the form section.key=value"),
         ("schedule.total_steps", r"is not of the form section.key=value"),
@@ -147,6 +169,40 @@ def test_an_unknown_source_names_the_known_ones() -> None:
 def test_labels_that_clash_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         MasksSource(**values)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("source.target=mask", r"source.format=digits gives a mask for each image; task classification learns from a label"),
+        ("registration.metric=miou", r"registration.metric=miou is not a metric of task classification; it has: top1, top5"),
+        ("model.name=semantic_fpn", r"model.name=semantic_fpn is not a model for task classification; it has: classifier"),
+    ],
+)
+def test_sections_that_do_not_go_with_the_task_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config("classification-digits", [override])
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        (MasksSource, {"classes": ("a", "b"), "colours": ((0, 0, 0),)}, r"colours has 1 entries for 2 classes"),
+        (MasksSource, {"classes": ("a", "b"), "ignore_colours": ((0, 0, 0),)}, r"cannot act without colours"),
+        (MasksSource, {"classes": ("a", "b"), "colours": ((0, 0, 0), (0, 0, 0))}, r"names one twice"),
+        (CocoSource, {"classes": ("cat", "background")}, r"background and classes=.* names one twice"),
+        (VocSource, {"classes": ("a", "b"), "ignore": (0,)}, r"names \[0\], which are indices of the 2 classes"),
+        (FoldersSource, {"classes": ("a", "a")}, r"names one twice"),
+        (FoldersSource, {"split_shares": (0.5,)}, r"has 1 shares for the 2 splits"),
+        (FoldersSource, {"split_shares": (0.5, 0.4)}, r"add up to 0.9; make them add up to 1"),
+        (ResizedCropConfig, {"crop": (64, 80), "resize": 72}, r"resize=72 is below crop=\[64, 80\]"),
+        (ResizedCropConfig, {"area": (0.9, 0.5)}, r"area=\[0.9, 0.5\] is the wrong way round"),
+        (PolynomialConfig, {"warmup_steps": 10, "total_steps": 10}, r"warmup_steps=10 is not below total_steps=10"),
+    ],
+)
+def test_values_of_a_section_that_disagree_are_refused(section: type[Section], values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        section(**values)
 
 
 def test_a_stage_gets_its_own_sections_and_no_other() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.batch import Batch, Loss, Scores
-from trainer.config import ScheduleConfig, SGDConfig
+from trainer.config import CosineConfig, SGDConfig
 from trainer.hooks.base import Hook
 from trainer.optim.optimiser import build_optimiser
 from trainer.optim.precision import Precision
@@ -51,7 +51,7 @@ def state_of(
         module=model,
         optimiser=build_optimiser(model, optimiser, fused=False),
         optimiser_config=optimiser,
-        schedule=ScheduleConfig(peak_lr=lr, final_lr=lr, warmup_steps=0, total_steps=steps),
+        schedule=CosineConfig(peak_lr=lr, final_lr=lr, warmup_steps=0, total_steps=steps),
         precision=Precision("float64", CPU),
         world=world or World(),
         global_batch=batch,

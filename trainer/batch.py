@@ -9,7 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-Sums = dict[str, Tensor]  # one row an image; additive over images, batches and ranks
+Rows = dict[str, Tensor]  # one row an image
+Sums = dict[str, Tensor]  # additive over batches and ranks
 Scores = Mapping[str, float]
 
 
@@ -19,7 +20,7 @@ class Batch:
 
     Args:
         images: `[B, 3, H, W]` uint8; the model normalises them, on its device.
-        targets: `[B, H, W]` uint8 class indices, or IGNORE.
+        targets: what the task learns: masks `[B, H, W]` uint8 of class indices or IGNORE, or labels `[B]` int64.
         ids: `[B]` int64, the samples' places in their split.
     """
 

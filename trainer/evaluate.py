@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
-
-import torch
 
 from trainer.canonical import digest_of, sha256_digest, short
 from trainer.checkpoint.commit import read_checkpoint
@@ -14,10 +11,12 @@ from trainer.checkpoint.documents import MODEL_FILE, SPEC_FILE, Position
 from trainer.checkpoint.history import read_history
 from trainer.checkpoint.snapshot import restore_model
 from trainer.code_version import code_version
-from trainer.config import DataConfig, EvaluationConfig, LoaderConfig, RunConfig, TaskConfig
-from trainer.data.loader import decoded, whole_batches
+from trainer.config import EvaluationConfig, RunConfig
+from trainer.data.loader import evaluation_batches
 from trainer.data.shards import ShardedSplit, read_manifest
+from trainer.data.transforms import open_view
 from trainer.errors import CheckpointMismatchError, DataError
+from trainer.examples import choose, draw
 from trainer.models import ImageModel, build_model
 from trainer.optim.precision import Precision
 from trainer.report.page import render_page
@@ -37,6 +36,7 @@ class Subject:
 
     checkpoint: str
     training: TrainReport
+    trained: RunConfig  # the sections that the training read
     spec: ModelSpec
     model: ImageModel
     model_digest: str
@@ -65,15 +65,10 @@ def evaluate(config: RunConfig, *, checkpoint: str, dataset: str, out: str, trai
             return adopted
         began = time.monotonic()
         precision = Precision(subject.training.precision, world.device)
-        loader = LoaderConfig.of(subject.training.sections["loader"])
-        scored = score(
-            subject.model, whole_batches(subject.split, DataConfig.of(subject.spec.data), loader, world), subject.task, world, precision
-        )
-        report = _report(config.evaluation, subject, scored, time.monotonic() - began, folder)
-        if world.is_main:
-            _write(open_store(folder), report, subject)
-        world.barrier()
-    return report
+        batches = evaluation_batches(subject.split, subject.trained.data, subject.trained.loader, world)
+        scored = score(subject.model, batches, subject.task, world, precision)
+        seconds = time.monotonic() - began
+        return world.decide(lambda: _write(open_store(folder), subject, config.evaluation, scored, seconds))
 
 
 def _load(config: EvaluationConfig, checkpoint: str, dataset: str, train_report_digest: str, world: World) -> Subject:
@@ -89,9 +84,10 @@ def _load(config: EvaluationConfig, checkpoint: str, dataset: str, train_report_
         )
     model = build_model(spec).to(world.device, Precision(training.precision, world.device).parameters)
     restore_model(model, files[MODEL_FILE], checkpoint)
-    task = build_task(TaskConfig.of(spec.task), DataConfig.of(spec.data), len(spec.classes))
+    trained = RunConfig.of(training.sections)
+    task = build_task(trained.task, trained.data, len(spec.classes))
     split = ShardedSplit(open_store(dataset), manifest.split(config.split))
-    return Subject(checkpoint, training, spec, model, sha256_digest(files[MODEL_FILE]), manifest, split, task)
+    return Subject(checkpoint, training, trained, spec, model, sha256_digest(files[MODEL_FILE]), manifest, split, task)
 
 
 def _train_report(store: Store, position: Position, digest: str) -> TrainReport:
@@ -121,7 +117,25 @@ def _finished(store: Store) -> EvaluationReport | None:
     return EvaluationReport.from_bytes(store.get(REPORT), f"{store.uri}/{REPORT}") if store.stat(REPORT) and store.stat(PAGE) else None
 
 
-def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds: float, folder: str) -> EvaluationReport:
+def _write(store: Store, subject: Subject, config: EvaluationConfig, scored: Scored, seconds: float) -> EvaluationReport:
+    """Pictures and page first; evaluation.json says that they are there."""
+    view, classes = open_view(subject.trained.data), subject.spec.classes
+    drawn = draw(choose(scored.by_image, config.examples), subject.model, subject.task, subject.split, view, classes)
+    report = _report(config, subject, scored, seconds, join(store.uri, PAGE), tuple(example for example, _ in drawn))
+    pictures = {example.picture: picture for example, picture in drawn}
+    for name, picture in pictures.items():
+        store.put(name, picture)
+    training_store = open_store(split_uri(subject.checkpoint, levels=2)[0])
+    history = read_history(training_store, subject.training.generation)
+    page = render_page(report, subject.training, history, subject.manifest, pictures, subject.task.words)
+    store.put(PAGE, page.encode())
+    store.put(REPORT, report.to_bytes())
+    return report
+
+
+def _report(
+    config: EvaluationConfig, subject: Subject, scored: Scored, seconds: float, page: str, examples: tuple[Example, ...]
+) -> EvaluationReport:
     training, task = subject.training, subject.task
     return EvaluationReport(
         task=str(subject.spec.task["name"]),
@@ -140,34 +154,6 @@ def _report(config: EvaluationConfig, subject: Subject, scored: Scored, seconds:
         train_digest=training.train_digest,
         config_digest=digest_of({"train": training.config_digest, "evaluation": config.model_dump(mode="json")}),
         code_version=code_version(),
-        examples=_examples(config.examples, subject.split, scored.by_image),
-        page=join(folder, PAGE),
+        examples=examples,
+        page=page,
     )
-
-
-def _examples(wanted: int, split: ShardedSplit, by_image: dict[int, float]) -> tuple[Example, ...]:
-    """From the worst image to the best at even distances, so that the pictures show the whole range."""
-    ranked = sorted((value, image) for image, value in by_image.items() if not math.isnan(value))
-    count = min(wanted, len(ranked))
-    chosen = [ranked[place * (len(ranked) - 1) // max(1, count - 1)] for place in range(count)]
-    return tuple(Example(sample=split.names[image], score=value, picture=f"pictures/{image:08d}.png") for value, image in chosen)
-
-
-def _write(store: Store, report: EvaluationReport, subject: Subject) -> None:
-    """Pictures and page first; evaluation.json says that they are there."""
-    pictures = {example.picture: _picture(example, subject) for example in report.examples}
-    for name, picture in pictures.items():
-        store.put(name, picture)
-    training_store = open_store(split_uri(subject.checkpoint, levels=2)[0])
-    history = read_history(training_store, subject.training.generation)
-    store.put(PAGE, render_page(report, subject.training, history, subject.manifest, pictures).encode())
-    store.put(REPORT, report.to_bytes())
-
-
-def _picture(example: Example, subject: Subject) -> bytes:
-    image, truth = decoded(subject.split, list(subject.split.names).index(example.sample))
-    device = next(subject.model.parameters()).device
-    subject.model.eval()
-    with torch.no_grad():
-        prediction = subject.task.predict(subject.model, image[None].to(device))[0].cpu()
-    return subject.task.render(image.numpy(), truth.numpy(), prediction.numpy(), len(subject.spec.classes))

@@ -11,18 +11,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from trainer.canonical import canonical_json
-from trainer.config import OPTIMISERS, SOURCES, STAGE_SECTIONS, TASK_METRICS, MasksSource, RunConfig
+from trainer.config import KINDS, SOURCES, STAGE_SECTIONS, TASKS, RunConfig, Section
 from trainer.errors import ConfigError
 
 Values = dict[str, Any]
-
-_KINDS: dict[str, Mapping[str, type[BaseModel]]] = {"source": SOURCES, "optimiser": OPTIMISERS}
 
 
 def recipe_names() -> list[str]:
@@ -50,9 +48,9 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
         apply_override(values, override)
     _name_kinds(values)
     config = _validated(values, where=f"recipe {recipe}")
-    _check_metrics(config)
+    _check_task(config)
     if "source" in values:  # a stage is given only its own sections
-        _check_splits(config)
+        _check_source(config)
     return config
 
 
@@ -112,9 +110,9 @@ def _recipe_text(recipe: str) -> tuple[str, str]:
 
 def _name_kinds(values: Values) -> None:
     """A section of several kinds that names none is of the default kind, as a section that is left out."""
-    for section, key in (("source", "format"), ("optimiser", "name")):
+    for section, kinds in KINDS.items():
         if isinstance(values.get(section), dict):
-            values[section].setdefault(key, getattr(getattr(RunConfig(), section), key))
+            values[section].setdefault(kinds.key, next(iter(kinds.sections)))
 
 
 def _choose_source(values: Values, source: str | None, data: str | None) -> None:
@@ -127,7 +125,8 @@ def _choose_source(values: Values, source: str | None, data: str | None) -> None
         section = {"format": source}
     if data is not None:
         if section.get("format", "digits") == "digits":
-            raise ConfigError(f"--data {data} has nothing to be read as: the source is digits, which is built in; add --source masks")
+            formats = " or ".join(known for known in SOURCES if known != "digits")
+            raise ConfigError(f"--data {data} has nothing to be read as: the source is digits, which is built in; add --source {formats}")
         section["uri"] = data
     values["source"] = section
 
@@ -143,24 +142,34 @@ def _validated(values: Values, where: str) -> RunConfig:
         raise ConfigError(_explain(error, where)) from None
 
 
-def _check_splits(config: RunConfig) -> None:
-    splits = config.source.splits if isinstance(config.source, MasksSource) else ("train", "val")
+def _check_source(config: RunConfig) -> None:
+    """What the source gives must be what the task learns, and from splits that it has."""
+    source, wanted = config.source, TASKS[config.task.name].target
+    if source.target != wanted:
+        raise ConfigError(
+            f"source.format={source.format} gives a {source.target} for each image; task {config.task.name} learns from a {wanted}: "
+            "change one of the two"
+        )
     for key, split in (
         ("data.train_split", config.data.train_split),
         ("data.val_split", config.data.val_split),
         ("evaluation.split", config.evaluation.split),
     ):
-        if split not in splits:
-            raise ConfigError(f"{key}={split} is not among the splits of the source, {list(splits)}; change one of the two")
+        if split not in source.splits:
+            raise ConfigError(f"{key}={split} is not among the splits of the source, {list(source.splits)}; change one of the two")
 
 
-def _check_metrics(config: RunConfig) -> None:
-    metrics = TASK_METRICS[config.task.name]
-    for key, metric in (("training.select_by", config.training.select_by), ("registration.metric", config.registration.metric)):
-        if metric not in metrics:
-            raise ConfigError(
-                f"{key}={metric} is not a metric of task {config.task.name}{_nearest(metric, metrics)}; it has: {', '.join(metrics)}"
-            )
+def _check_task(config: RunConfig) -> None:
+    """The sections that depend on the task must go with it."""
+    task, facts = config.task.name, TASKS[config.task.name]
+    for key, value, known, what in (
+        ("data.transform", config.data.transform, facts.transforms, "a transform for"),
+        ("model.name", config.model.name, facts.models, "a model for"),
+        ("training.select_by", config.training.select_by, facts.metrics, "a metric of"),
+        ("registration.metric", config.registration.metric, facts.metrics, "a metric of"),
+    ):
+        if value not in known:
+            raise ConfigError(f"{key}={value} is not {what} task {task}{_nearest(value, known)}; it has: {', '.join(known)}")
 
 
 def _explain(error: ValidationError, where: str) -> str:
@@ -170,8 +179,8 @@ def _explain(error: ValidationError, where: str) -> str:
 
 def _explain_one(problem: ErrorDetails) -> str:
     section, *rest = (str(part) for part in problem["loc"]) if problem["loc"] else ("",)
-    kinds = _KINDS.get(section, {})
-    kind = rest.pop(0) if rest and rest[0] in kinds else ""  # pydantic names the member of a union where there is no key
+    is_union = bool(rest) and section in KINDS and rest[0] in KINDS[section].sections
+    kind = rest.pop(0) if is_union else ""  # pydantic names the member of a union where there is no key
     key = ".".join([section, *rest])
     if problem["type"] == "extra_forbidden":
         known = _keys_of(section, kind) if rest else list(RunConfig.model_fields)
@@ -179,6 +188,9 @@ def _explain_one(problem: ErrorDetails) -> str:
         return f"there is no {key}{_nearest((rest or [section])[-1], known)}; {of_kind if rest else 'a recipe'} has: {', '.join(known)}"
     if problem["type"] == "missing":
         return f"{key} must be given"
+    if problem["type"] == "union_tag_invalid":
+        named, known = problem["input"][KINDS[section].key], list(KINDS[section].sections)
+        return f"there is no {key}.{KINDS[section].key}={named}{_nearest(str(named), known)}; there are: {', '.join(known)}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
@@ -187,8 +199,9 @@ def _explain_one(problem: ErrorDetails) -> str:
 
 def _keys_of(section: str, kind: str) -> list[str]:
     """The keys of a section, of the given kind where it has several."""
-    model = _KINDS[section][kind] if kind else RunConfig.model_fields[section].annotation
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    if section in KINDS:
+        return list(KINDS[section].sections[kind].model_fields) if kind else [KINDS[section].key]
+    return list(cast(type[Section], RunConfig.model_fields[section].annotation).model_fields)
 
 
 def _nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:

@@ -68,13 +68,14 @@ class Shard(Part):
 
 
 class Split(Part):
-    """One split of a prepared data set. Sizes are (height, width) in pixels; `class_pixels[c]` counts class c."""
+    """One split of a prepared data set. Sizes are (height, width) in pixels; `class_counts[c]` counts class c, in the manifest's unit."""
 
     name: str
+    target: Literal["mask", "label"]  # what there is to learn of an image
     samples: int
     shards: tuple[Shard, ...]
-    class_pixels: tuple[int, ...]
-    ignored_pixels: int
+    class_counts: tuple[int, ...]
+    ignored: int
     smallest: tuple[int, int]
     largest: tuple[int, int]
 
@@ -82,16 +83,18 @@ class Split(Part):
 class DatasetManifest(Report):
     """`manifest.json` of prepared shards. Holds no path, time or host: its digest is the `data_digest`.
 
-    `mean` and `std` are of the first split's pixels, for each of R, G, B, in 0–255. The shards' masks use
-    255 for pixels that belong to no class, whatever the source used.
+    `mean` and `std` are of the first split's pixels, for each of R, G, B, in 0–255. Classes are counted in `unit`. The shards' masks
+    use 255 for pixels that belong to no class, whatever the source used. `notices` are sentences about the whole set.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
+    unit: Literal["pixels", "images"]
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     splits: tuple[Split, ...]
     skipped: tuple[Skipped, ...]
+    notices: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:
         """The named split.
@@ -116,6 +119,7 @@ class DatasetReport(Report):
     seconds: float
     samples: dict[str, int]
     skipped: tuple[Skipped, ...]
+    notices: tuple[str, ...] = ()
 
 
 class ModelSpec(Report):
@@ -174,24 +178,25 @@ class HistoryRecord(Report):
 
 
 class ClassScore(Part):
-    """One class on the evaluated split. `iou` and `accuracy` are None where the class is absent."""
+    """One class on the evaluated split: its figures (None where the class is absent), and how many pixels or images it has."""
 
     name: str
-    iou: float | None
-    accuracy: float | None
-    pixels: int
+    scores: dict[str, float | None]
+    support: int
 
 
 class Example(Part):
-    """One picture of the report: where it lies, and how it scored."""
+    """One picture of the report: where it lies, how it scored, among which it is, and what was said of it."""
 
     sample: str
     score: float
     picture: str
+    rank: Literal["worst", "median", "best"]
+    caption: str = ""
 
 
 class EvaluationReport(Report):
-    """What evaluate found. `confusion[t][p]` counts pixels of class t that were called p."""
+    """What evaluate found. `confusion[t][p]` counts pixels, or images, of class t that were called p."""
 
     kind: Literal["evaluation"] = "evaluation"
     task: str

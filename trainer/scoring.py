@@ -36,10 +36,10 @@ def score(model: nn.Module, batches: Iterable[Batch], task: Task, world: World, 
     by_image: dict[int, float] = {}
     with _evaluating(model), precision.autocast():
         for batch in batches:
-            sums = task.score(task.predict(model, batch.images), batch)
-            for name, rows in sums.items():
-                totals[name] = totals[name] + rows.sum(dim=0) if name in totals else rows.sum(dim=0)
-            by_image.update(zip(batch.ids.tolist(), task.main_score(sums).tolist(), strict=True))
+            rows = task.score(task.predict(model, batch.images), batch)
+            for name, count in task.add_up(rows).items():
+                totals[name] = totals[name] + count if name in totals else count
+            by_image.update(zip(batch.ids.tolist(), task.main_score(rows).tolist(), strict=True))
     return Scored(_reduced(totals, world), {image: value for part in world.gather(by_image) for image, value in part.items()})
 
 

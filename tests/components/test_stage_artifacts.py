@@ -14,7 +14,7 @@ from trainer.reports import ClassScore, EvaluationReport
 def report(tmp_path: Path) -> EvaluationReport:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/report.html").write_text("<html>a report</html>")
-    scores = tuple(ClassScore(name=name, iou=0.5, accuracy=None, pixels=10) for name in ("background", "nucleus"))
+    scores = tuple(ClassScore(name=name, scores={"iou": 0.5, "accuracy": None}, support=10) for name in ("background", "nucleus"))
     return EvaluationReport(
         task="segmentation", split="val", protocol="whole images", metrics={"miou": 0.5, "pixel_accuracy": 0.9}, classes=scores,
         confusion=((9, 1), (2, 8)), images=2, images_per_second=1.0, seconds=2.0, checkpoint="c", model_digest="m", train_report_digest="t",

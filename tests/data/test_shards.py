@@ -20,7 +20,9 @@ from trainer.storage import FolderStore
 def sample(number: int, name: str = "") -> EncodedSample:
     """Members of many lengths, whole tar blocks and nothing at all among them."""
     image = os.urandom(0) if number == 3 else bytes([number]) * (512 * (number % 3) + number)
-    return EncodedSample(name or f"sample {number}", image, "jpg" if number % 2 else "png", b"mask" * number, height=10 + number, width=20)
+    return EncodedSample(
+        name or f"sample {number}", image, "jpg" if number % 2 else "png", b"mask" * number, "mask.png", height=10 + number, width=20
+    )
 
 
 def open_files() -> int:
@@ -33,7 +35,14 @@ def write(folder: Path, samples: Iterable[EncodedSample], samples_per_shard: int
             writer.add(each)
     none = (0, 0)
     return Split(
-        name=split, samples=writer.samples, shards=tuple(writer.shards), class_pixels=(), ignored_pixels=0, smallest=none, largest=none
+        name=split,
+        samples=writer.samples,
+        shards=tuple(writer.shards),
+        target="mask",
+        class_counts=(),
+        ignored=0,
+        smallest=none,
+        largest=none,
     )
 
 
@@ -42,7 +51,7 @@ def test_every_sample_is_read_by_its_place_across_shards(tmp_path: Path) -> None
     split = ShardedSplit(FolderStore(str(tmp_path)), write(tmp_path, samples))
     assert len(split) == 10
     for place in (9, 0, 4, 3, 8, 7, 1, 2, 5, 6):
-        assert split.read(place) == (samples[place].image, samples[place].mask)
+        assert split.read(place) == (samples[place].image, samples[place].target)
 
 
 def test_names_and_sizes_are_known_without_reading_an_image(tmp_path: Path) -> None:
@@ -79,7 +88,7 @@ def test_the_index_points_at_the_members_of_the_tar(tmp_path: Path) -> None:
     index = ShardIndex.from_bytes((tmp_path / described.shards[0].index.name).read_bytes(), "index")
     with tarfile.open(tmp_path / described.shards[0].tar.name) as tar:
         members = tar.getmembers()
-    spans = [span for entry in index.samples for span in (entry.image, entry.mask)]
+    spans = [span for entry in index.samples for span in (entry.image, entry.target)]
     assert [(member.offset_data, member.size) for member in members] == spans
 
 
@@ -100,7 +109,7 @@ def test_webdataset_reads_the_same_bytes(tmp_path: Path) -> None:
     webdataset: Any = importlib.import_module("webdataset")  # untyped
     read = list(webdataset.WebDataset(str(tmp_path / described.shards[0].tar.name), shardshuffle=False, empty_check=False))
     assert [record["__key__"] for record in read] == [f"{number:08d}" for number in range(5)]
-    assert [record["mask.png"] for record in read] == [each.mask for each in samples]
+    assert [record["mask.png"] for record in read] == [each.target for each in samples]
     assert [record[each.extension] for record, each in zip(read, samples, strict=True)] == [each.image for each in samples]
 
 
@@ -151,8 +160,8 @@ def test_a_split_that_was_read_can_be_handed_to_another_process(method: str, tmp
     split = ShardedSplit(FolderStore(str(tmp_path)), write(tmp_path, samples))
     split.read(0)
     with multiprocessing.get_context(method).Pool(1) as pool:
-        assert pool.map(split.read, range(8)) == [(each.image, each.mask) for each in samples]
-    assert split.read(7) == (samples[7].image, samples[7].mask)
+        assert pool.map(split.read, range(8)) == [(each.image, each.target) for each in samples]
+    assert split.read(7) == (samples[7].image, samples[7].target)
 
 
 def test_pickling_leaves_descriptors_behind(tmp_path: Path) -> None:
@@ -166,7 +175,7 @@ def test_pickling_leaves_descriptors_behind(tmp_path: Path) -> None:
 
 
 def test_open_files_stay_below_the_limit_of_a_process(tmp_path: Path) -> None:
-    samples = [EncodedSample(str(number), b"image", "png", b"%d" % number, 1, 1) for number in range(260)]
+    samples = [EncodedSample(str(number), b"image", "png", b"%d" % number, "cls", 1, 1) for number in range(260)]
     split = ShardedSplit(FolderStore(str(tmp_path)), write(tmp_path, samples, samples_per_shard=1))
     before = open_files()
     assert [split.read(place)[1] for place in (*range(260), 0)] == [b"%d" % place for place in (*range(260), 0)]

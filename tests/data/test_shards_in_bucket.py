@@ -27,7 +27,9 @@ def split(store: Store) -> Split:
         for each in SAMPLES:
             writer.add(each)
     none = (0, 0)
-    return Split(name="train", samples=10, shards=tuple(writer.shards), class_pixels=(), ignored_pixels=0, smallest=none, largest=none)
+    return Split(
+        name="train", samples=10, shards=tuple(writer.shards), target="mask", class_counts=(), ignored=0, smallest=none, largest=none
+    )
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def spawned() -> Pool:
 def test_shards_are_read_through_the_cache(store: Store, split: Split, tmp_path: Path) -> None:
     reader = ShardedSplit(store, split, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
-    assert [reader.read(place) for place in range(10)] == [(each.image, each.mask) for each in SAMPLES]
+    assert [reader.read(place) for place in range(10)] == [(each.image, each.target) for each in SAMPLES]
     tars = {path.name: path.read_bytes() for path in (tmp_path / "cache").glob("*.tar")}
     assert tars == {f"{short(shard.tar.digest)}.tar": store.get(shard.tar.name) for shard in split.shards}
 
@@ -48,14 +50,14 @@ def test_a_shard_is_downloaded_when_it_is_first_read_and_never_again(store: Stor
     reader.read(5)
     assert [path.stem for path in tmp_path.glob("*.tar")] == [short(split.shards[1].tar.digest)]
     store.delete(split.shards[1].tar.name)
-    assert ShardedSplit(store, split, tmp_path).read(6) == (SAMPLES[6].image, SAMPLES[6].mask)
+    assert ShardedSplit(store, split, tmp_path).read(6) == (SAMPLES[6].image, SAMPLES[6].target)
 
 
 def test_processes_that_want_one_shard_at_once_share_it(store: Store, split: Split, tmp_path: Path, spawned: Pool) -> None:
     reader = ShardedSplit(store, split, tmp_path)
     with spawned as pool:
         read = pool.map(reader.read, [*range(10)] * 4, chunksize=1)
-    assert read == [(each.image, each.mask) for each in SAMPLES] * 4
+    assert read == [(each.image, each.target) for each in SAMPLES] * 4
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".lock"] * 3 + [".tar"] * 3
 
 

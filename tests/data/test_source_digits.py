@@ -78,7 +78,7 @@ def test_the_photographs_regions_do_not_overlap() -> None:
 def test_mask_values_are_digit_plus_one_and_every_class_appears(source: DigitScenes) -> None:
     found = set[int]()
     for number in range(60):
-        found |= set(np.unique(source.read(Scene("val", number)).mask).tolist())
+        found |= set(np.unique(source.read(Scene("val", number)).target).tolist())
     assert found == set(range(11))
     assert source.classes == ("background", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
@@ -86,7 +86,7 @@ def test_mask_values_are_digit_plus_one_and_every_class_appears(source: DigitSce
 def test_ink_contrasts_with_what_surrounds_it() -> None:
     """One digit a scene, measured from the finished picture: ink against a ring of two pixels around it."""
     source = DigitScenes(DigitsSource(digits_per_scene=(1, 1)))
-    differences = [contrast(source.read(Scene(split, number)).pixels, source.read(Scene(split, number)).mask > 0)
+    differences = [contrast(source.read(Scene(split, number)).pixels, source.read(Scene(split, number)).target > 0)
                    for split in source.splits for number in range(150)]  # fmt: skip
     assert np.mean(np.array(differences) >= 50) >= 0.95
 
@@ -105,9 +105,9 @@ def grown(shape: np.ndarray) -> np.ndarray:
 def test_digits_do_not_cover_one_another(source: DigitScenes) -> None:
     """Covered digits would leave scraps: every digit that is seen has the pixels of a whole one."""
     smallest = DigitScenes(DigitsSource(digits_per_scene=(1, 1), digit_size=(14, 14)))
-    least = min(int((smallest.read(Scene("train", number)).mask > 0).sum()) for number in range(200))
+    least = min(int((smallest.read(Scene("train", number)).target > 0).sum()) for number in range(200))
     for number in range(40):
-        mask = source.read(Scene("train", number)).mask
+        mask = source.read(Scene("train", number)).target
         assert min(np.count_nonzero(mask == value) for value in np.unique(mask)[1:]) >= 0.8 * least
 
 
@@ -125,8 +125,8 @@ def test_scenes_of_any_size_can_be_composed(section: DigitsSource) -> None:
     for split in source.splits:
         scene = source.read(Scene(split, 0))
         assert scene.pixels.shape == (section.size, section.size, 3)
-        assert scene.mask.shape == (section.size, section.size)
-        assert scene.pixels.dtype == scene.mask.dtype == np.uint8
+        assert scene.target.shape == (section.size, section.size)
+        assert scene.pixels.dtype == scene.target.dtype == np.uint8
 
 
 def test_the_digest_does_not_depend_on_settings_that_stand_in_the_config() -> None:

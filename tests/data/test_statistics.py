@@ -8,6 +8,7 @@ from trainer.data.encoding import count
 from trainer.data.shard_writer import EncodedSample
 from trainer.data.sources import Sample
 from trainer.data.statistics import SplitStatistics
+from trainer.data.targets import TARGETS
 
 SIZES = ((5, 7), (4, 9), (8, 8))
 
@@ -20,10 +21,10 @@ def sample(number: int) -> Sample:
 
 
 def added(order: tuple[int, ...] = (0, 1, 2)) -> SplitStatistics:
-    statistics = SplitStatistics()
+    statistics = SplitStatistics("mask", classes=4)
     for number in order:
         height, width = SIZES[number]
-        statistics.add(EncodedSample(str(number), b"", "png", b"", height, width), count(sample(number)))
+        statistics.add(EncodedSample(str(number), b"", "png", b"", "mask.png", height, width), count(sample(number), TARGETS["mask"]))
     return statistics
 
 
@@ -39,19 +40,31 @@ def test_the_order_of_the_samples_does_not_change_a_bit() -> None:
 
 
 def test_one_colour_has_no_spread_at_all() -> None:
-    statistics = SplitStatistics()
+    statistics = SplitStatistics("mask", classes=4)
     flat = Sample("flat", b"", "png", np.full((300, 300, 3), 201, np.uint8), np.zeros((300, 300), np.uint8))
-    statistics.add(EncodedSample("flat", b"", "png", b"", 300, 300), count(flat))
+    statistics.add(EncodedSample("flat", b"", "png", b"", "mask.png", 300, 300), count(flat, TARGETS["mask"]))
     assert statistics.mean_and_std() == ((201, 201, 201), (0, 0, 0))
 
 
 def test_pixels_are_counted_for_each_class_and_ignored_ones_apart() -> None:
-    masks = np.concatenate([sample(number).mask.ravel() for number in range(3)])
-    split = added().summary("train", (), classes=4)
-    assert split.class_pixels == (*(int((masks == value).sum()) for value in range(3)), 0)
-    assert split.ignored_pixels == int((masks == 255).sum()) == 6
+    masks = np.concatenate([sample(number).target.ravel() for number in range(3)])
+    split = added().summary("train", ())
+    assert split.class_counts == (*(int((masks == value).sum()) for value in range(3)), 0)
+    assert split.ignored == int((masks == 255).sum()) == 6
 
 
 def test_smallest_and_largest_are_of_heights_and_widths_apart() -> None:
-    split = added().summary("train", (), classes=3)
+    split = added().summary("train", ())
     assert (split.smallest, split.largest) == ((4, 7), (8, 9))
+
+
+def test_labels_are_counted_in_images_also_beyond_what_a_mask_can_hold() -> None:
+    statistics = SplitStatistics("label", classes=1000)
+    for label in (0, 255, 999, 999):
+        grey = Sample("x", b"", "png", np.zeros((2, 2, 3), np.uint8), label)
+        statistics.add(EncodedSample("x", b"", "png", b"", "cls", 2, 2), count(grey, TARGETS["label"]))
+
+    split = statistics.summary("train", ())
+
+    assert {label: images for label, images in enumerate(split.class_counts) if images} == {0: 1, 255: 1, 999: 2}
+    assert (len(split.class_counts), split.ignored) == (1000, 0)

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 import components
 from components import dsl, evaluate, prepare, register, train
-from pipelines.compile import compile_segmentation
+from pipelines.compile import compile_pipelines
 from pipelines.compiled import RECIPES, CompiledPipeline, open_pipeline
 from trainer.errors import ConfigError
 from trainer.recipe import load_config, recipe_names, stage_config
@@ -25,10 +25,22 @@ def document(path: Path) -> Any:
     return loaded
 
 
-def test_the_committed_yaml_is_what_the_code_compiles_to(tmp_path: Path) -> None:
-    compile_segmentation(tmp_path / "again.yaml")
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("compiled")
+    compile_pipelines(folder)
+    return folder
 
-    assert document(tmp_path / "again.yaml") == document(PIPELINE.path)
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_committed_yaml_is_what_the_code_compiles_to(compiled: Path, name: str) -> None:
+    assert document(compiled / f"{name}.yaml") == document(CompiledPipeline(name).path)
+
+
+def test_the_pipelines_of_all_tasks_are_one_graph() -> None:
+    graphs = [document(CompiledPipeline(name).path)["root"]["dag"] for name in RECIPES]
+
+    assert all(graph == graphs[0] for graph in graphs)
 
 
 def test_stages_run_in_the_order_of_their_inputs() -> None:

@@ -12,7 +12,9 @@ from report_documents import COMMAND, evaluation, history, manifest, page, pictu
 
 from trainer.errors import DataError
 from trainer.report.page import render_page
-from trainer.reports import HistoryRecord
+from trainer.reports import ClassScore, Example, HistoryRecord
+from trainer.tasks import classification
+from trainer.tasks.segmentation import WORDS
 
 SECTIONS = ["headline", "curves", "classes", "confusion", "examples", "data", "training", "provenance"]
 VOID = {"meta", "link", "br", "img", "col"}
@@ -101,7 +103,7 @@ def test_pictures_are_inlined_byte_for_byte() -> None:
 
 def test_a_picture_that_was_not_handed_over_is_named() -> None:
     with pytest.raises(DataError, match=r"'7\.png'.*it was given: \['other\.png'\]"):
-        render_page(evaluation(), training(), history(), manifest(), {"other.png": picture()})
+        render_page(evaluation(), training(), history(), manifest(), {"other.png": picture()}, WORDS)
 
 
 def test_no_text_of_the_documents_becomes_markup() -> None:
@@ -113,6 +115,7 @@ def test_no_text_of_the_documents_becomes_markup() -> None:
         history(),
         manifest(names, skipped=1),
         {"7.png": picture()},
+        WORDS,
         registered_as=EVIL,
     )
     parsed = Page(html)
@@ -149,7 +152,7 @@ def test_a_page_without_examples_says_so() -> None:
 
 
 def test_an_empty_history_leaves_a_page_without_charts() -> None:
-    html = render_page(evaluation(), training(), [], manifest(), {"7.png": picture()})
+    html = render_page(evaluation(), training(), [], manifest(), {"7.png": picture()}, WORDS)
     assert Page(html).tags("svg") == []
     assert Page(html).text.count("Nothing was recorded.") == 4
 
@@ -157,7 +160,7 @@ def test_an_empty_history_leaves_a_page_without_charts() -> None:
 def test_figures_that_are_not_finite_are_dashes() -> None:
     records = [HistoryRecord(step=1, samples_seen=32, loss=math.nan), HistoryRecord(step=2, samples_seen=64, loss=0.5)]
     broken = evaluation(metrics={"miou": math.nan}, images_per_second=math.nan)
-    text = Page(render_page(broken, training(), records, manifest(), {"7.png": picture()})).text
+    text = Page(render_page(broken, training(), records, manifest(), {"7.png": picture()}, WORDS)).text
     assert "Mean IoU —" in text
     assert "1 recorded value is not finite and not drawn." in text
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)
@@ -170,7 +173,7 @@ def test_a_split_without_pixels_has_a_page() -> None:
 
 
 def test_an_unfinished_training_is_told() -> None:
-    html = render_page(evaluation(), training(completed=False), history(), manifest(), {"7.png": picture()})
+    html = render_page(evaluation(), training(completed=False), history(), manifest(), {"7.png": picture()}, WORDS)
     assert "The training had not come to its end" in Page(html).text
     assert "The training had not come to its end" not in Page(page()).text
 
@@ -179,7 +182,7 @@ def test_an_unfinished_training_is_told() -> None:
     ("skipped", "words", "collapsed"), [(0, "No image was left out.", 2), (2, "Left out: 2", 2), (6, "6 images were left out", 3)]
 )
 def test_skipped_images_are_listed_and_many_are_folded(skipped: int, words: str, collapsed: int) -> None:
-    parsed = Page(render_page(evaluation(), training(), history(), manifest(skipped=skipped), {"7.png": picture()}))
+    parsed = Page(render_page(evaluation(), training(), history(), manifest(skipped=skipped), {"7.png": picture()}, WORDS))
     assert words in parsed.text
     assert parsed.text.count("truncated") == skipped
     assert len(parsed.tags("details")) == collapsed
@@ -192,7 +195,7 @@ def test_the_command_and_each_digest_can_be_copied_whole() -> None:
 
 
 def test_a_registered_model_is_named_in_the_header() -> None:
-    html = render_page(evaluation(), training(), history(), manifest(), {"7.png": picture()}, registered_as="digits v3")
+    html = render_page(evaluation(), training(), history(), manifest(), {"7.png": picture()}, WORDS, registered_as="digits v3")
     assert "registered as digits v3" in Page(html).text
     assert "registered as" not in Page(page()).text
 
@@ -209,3 +212,25 @@ def test_two_hundred_classes_have_a_page() -> None:
     parsed = Page(page(names, confusion))
     assert "class 199 100.0% 100.0% 0.5%" in parsed.text
     assert parsed.unbalanced == []
+
+
+def test_examples_stand_in_groups_from_the_worst_to_the_best() -> None:
+    examples = tuple(
+        Example(sample=f"val-{rank}", score=0.5, picture="7.png", rank=rank, caption=f"said of {rank}")
+        for rank in ("worst", "median", "best")
+    )
+    text = Page(page(examples=examples)).text
+    assert re.findall(r"Worst|Median|Best|val-\w+ ?said of (?:worst|median|best)", text) == [
+        "Worst", "val-worstsaid of worst", "Median", "val-mediansaid of median", "Best", "val-bestsaid of best",
+    ]  # fmt: skip
+
+
+def test_a_page_of_a_classification_speaks_of_images() -> None:
+    scores = tuple(ClassScore(name=name, scores={"f1": 0.5, "precision": 0.25, "recall": None}, support=9) for name in ("cat", "dog"))
+    report = evaluation(("cat", "dog"), ((1, 2), (3, 4)), classes=scores, task="classification", metrics={"top1": 0.5, "top5": 1.0})
+    html = render_page(report, training(), history(), manifest(("cat", "dog")), {"7.png": picture(2)}, classification.WORDS)
+    text = " ".join("".join(Page(html).texts).split())
+    for words in ("Top-1 accuracy 50.0%", "ClassF1PrecisionRecallImages", "Of all images of a true class", "True class 50.0%"):
+        assert words in text
+    assert "Truth" not in text
+    assert Page(html).unbalanced == []

@@ -9,54 +9,55 @@ from report_documents import COMMAND, NAMES, evaluation, manifest, training
 
 from trainer.report import sections
 from trainer.reports import Split
+from trainer.tasks.segmentation import WORDS
 
 
 def test_the_main_metric_comes_first_and_by_its_name() -> None:
-    metrics = sections.metrics_of(evaluation())
+    metrics = sections.metrics_of(evaluation(), WORDS)
     assert [name for name, _ in metrics] == ["Mean IoU", "Pixel accuracy", "Mean accuracy"]
     assert metrics[1][1] == pytest.approx(110 / 140)
 
 
 def test_a_metric_that_no_one_named_keeps_its_key() -> None:
-    metrics = sections.metrics_of(evaluation(metrics={"boundary_f": 0.5, "miou": 0.25}))
+    metrics = sections.metrics_of(evaluation(metrics={"boundary_f": 0.5, "miou": 0.25}), WORDS)
     assert metrics == [("Mean IoU", 0.25), ("boundary_f", 0.5)]
 
 
 def test_a_metric_that_is_not_finite_has_no_value() -> None:
-    assert sections.metrics_of(evaluation(metrics={"miou": math.nan})) == [("Mean IoU", None)]
+    assert sections.metrics_of(evaluation(metrics={"miou": math.nan}), WORDS) == [("Mean IoU", None)]
 
 
 def test_classes_keep_their_order_and_tell_their_share_of_the_pixels() -> None:
-    rows = sections.class_rows(evaluation().classes)
+    rows = sections.class_rows(evaluation().classes, WORDS)
     assert [row.name for row in rows] == list(NAMES)
     assert [row.share for row in rows] == [pytest.approx(100 / 140), pytest.approx(40 / 140), 0.0]
-    assert rows[1].iou == pytest.approx(30 / 55)
+    assert rows[1].main == pytest.approx(30 / 55)
 
 
 def test_an_absent_class_has_no_scores() -> None:
-    absent = sections.class_rows(evaluation().classes)[2]
-    assert (absent.iou, absent.accuracy) == (None, None)
+    absent = sections.class_rows(evaluation().classes, WORDS)[2]
+    assert absent.scores == (None, None)
 
 
 def test_a_split_without_any_pixel_has_no_shares() -> None:
-    rows = sections.class_rows(evaluation(confusion=[[0] * 3] * 3).classes)
+    rows = sections.class_rows(evaluation(confusion=[[0] * 3] * 3).classes, WORDS)
     assert [row.share for row in rows] == [None, None, None]
 
 
 def test_the_sentence_names_the_hardest_and_the_easiest_class() -> None:
-    sentence = sections.in_words(evaluation())
+    sentence = sections.in_words(evaluation(), WORDS)
     assert "share 63.6% of the area" in sentence
     assert "Of 2 classes scored, cat is the hardest (54.5%) and background the easiest (72.7%)" in sentence
 
 
 def test_the_sentence_says_when_no_class_was_scored() -> None:
-    assert sections.in_words(evaluation(confusion=[[0] * 3] * 3)) == "No class of this split could be scored."
+    assert sections.in_words(evaluation(confusion=[[0] * 3] * 3), WORDS) == "No class of this split could be scored."
 
 
 def test_rows_of_the_confusion_add_up_to_one() -> None:
     rows = sections.confusion_of(evaluation()).rows
     assert [cell.share for cell in rows[0]] == [0.8, 0.15, 0.05]
-    assert [cell.pixels for cell in rows[1]] == [10, 30, 0]
+    assert [cell.count for cell in rows[1]] == [10, 30, 0]
     assert [cell.share for cell in rows[2]] == [None, None, None]
 
 
@@ -69,7 +70,7 @@ def test_a_perfect_model_confuses_nothing() -> None:
 
 
 def test_the_balance_of_a_split_is_of_its_labelled_pixels() -> None:
-    split = manifest().splits[0].model_copy(update={"ignored_pixels": 50})
+    split = manifest().splits[0].model_copy(update={"ignored": 50})
     row = sections.split_rows(manifest().model_copy(update={"splits": (split,)}))[0]
     assert row.balance == (0.5, 0.25, 0.25)
     assert row.ignored == 0.2
@@ -77,7 +78,7 @@ def test_the_balance_of_a_split_is_of_its_labelled_pixels() -> None:
 
 
 def test_an_empty_split_has_no_balance() -> None:
-    empty = Split(name="val", samples=0, shards=(), class_pixels=(0, 0, 0), ignored_pixels=0, smallest=(0, 0), largest=(0, 0))
+    empty = Split(name="val", samples=0, shards=(), target="mask", class_counts=(0, 0, 0), ignored=0, smallest=(0, 0), largest=(0, 0))
     row = sections.split_rows(manifest().model_copy(update={"splits": (empty,)}))[0]
     assert (row.balance, row.ignored) == ((0.0, 0.0, 0.0), None)
 

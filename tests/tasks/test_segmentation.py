@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.batch import Batch
-from trainer.config import DataConfig
+from trainer.config import ScaledCropConfig, SegmentationConfig
+from trainer.errors import ConfigError
 from trainer.labels import IGNORE
 from trainer.tasks.segmentation import Segmentation
 
@@ -49,7 +50,7 @@ def test_scores_are_those_of_a_confusion_matrix_by_hand() -> None:
     batch = batch_of([[0, 0, 1], [1, 1, IGNORE]])
     prediction = torch.tensor([[[0, 1, 1], [1, 0, 2]]], dtype=torch.uint8)
 
-    sums = {name: rows.sum(0) for name, rows in TASK.score(prediction, batch).items()}
+    sums = TASK.add_up(TASK.score(prediction, batch))
 
     assert sums["confusion"].tolist() == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
     metrics = TASK.summarise(sums)
@@ -69,11 +70,10 @@ def test_an_absent_class_has_no_score() -> None:
 
     scores = TASK.per_class(sums, ("a", "b", "c"))
 
-    assert [(score.name, score.pixels) for score in scores] == [("a", 4), ("b", 2), ("c", 0)]
-    assert scores[0].iou == pytest.approx(3 / 4)
-    assert scores[1].accuracy == pytest.approx(1.0)
-    assert scores[2].iou is None
-    assert scores[2].accuracy is None
+    assert [(score.name, score.support) for score in scores] == [("a", 4), ("b", 2), ("c", 0)]
+    assert scores[0].scores["iou"] == pytest.approx(3 / 4)
+    assert scores[1].scores["accuracy"] == pytest.approx(1.0)
+    assert scores[2].scores == {"iou": None, "accuracy": None}
 
 
 def test_counts_add_up_over_images() -> None:
@@ -108,10 +108,31 @@ def test_prediction_is_the_likeliest_class() -> None:
 
 
 def test_the_nominal_count_is_the_crop() -> None:
-    assert Segmentation.build(DataConfig(crop=(32, 48)), classes=3).count_per_sample == 32 * 48
+    assert Segmentation.build(SegmentationConfig(), ScaledCropConfig(crop=(32, 48)), classes=3).count_per_sample == 32 * 48
 
 
 def test_the_picture_is_a_png() -> None:
-    picture = TASK.render(np.zeros((3, 8, 8), np.uint8), np.zeros((8, 8), np.uint8), np.ones((8, 8), np.uint8), 3)
+    zeros = torch.zeros(8, 8, dtype=torch.uint8)
+    rendered = TASK.render(np.zeros((3, 8, 8), np.uint8), zeros, zeros + 1, ("a", "b", "c"))
 
-    assert picture.startswith(b"\x89PNG")
+    assert rendered.picture.startswith(b"\x89PNG")
+    assert rendered.caption == ""
+
+
+def test_the_weighted_mean_is_torchs() -> None:
+    torch.manual_seed(0)
+    logits, batch = torch.randn(1, 3, 2, 2), batch_of([[0, 1], [2, IGNORE]])
+    weights = (0.5, 2.0, 3.0)
+
+    loss = Segmentation.build(SegmentationConfig(class_weights=weights, label_smoothing=0.2), ScaledCropConfig(), 3).loss(
+        Fixed(logits), batch
+    )
+
+    wanted = F.cross_entropy(logits, batch.targets.long(), torch.tensor(weights), ignore_index=IGNORE, label_smoothing=0.2)
+    assert float(loss.total / loss.count) == pytest.approx(float(wanted), rel=1e-6)
+    assert float(loss.count) == pytest.approx(5.5)
+
+
+def test_as_many_weights_as_classes_are_needed() -> None:
+    with pytest.raises(ConfigError, match=r"task.class_weights has 2 weights for the 3 classes of the data; give one for each"):
+        Segmentation.build(SegmentationConfig(class_weights=(1.0, 2.0)), ScaledCropConfig(), 3)

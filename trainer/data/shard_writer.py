@@ -23,12 +23,13 @@ _COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """An image's file (`png` or `jpg`, as its extension says) and its mask's PNG; height and width in pixels."""
+    """An image's file (`png` or `jpg`, as its extension says) and its target's; height and width in pixels."""
 
     name: str
     image: bytes
     extension: str
-    mask: bytes
+    target: bytes
+    target_extension: str
     height: int
     width: int
 
@@ -91,8 +92,8 @@ class _OpenShard:
 
     def add(self, sample: EncodedSample, key: str) -> None:
         image = self._add_member(f"{key}.{sample.extension}", sample.image)
-        mask = self._add_member(f"{key}.mask.png", sample.mask)
-        self.entries.append(IndexEntry(name=sample.name, image=image, mask=mask, height=sample.height, width=sample.width))
+        target = self._add_member(f"{key}.{sample.target_extension}", sample.target)
+        self.entries.append(IndexEntry(name=sample.name, image=image, target=target, height=sample.height, width=sample.width))
 
     def discard(self) -> None:
         with suppress(OSError):  # it writes what it still holds; where that fails, an earlier write has told why

@@ -1,7 +1,7 @@
 """Reading prepared shards: any sample by its place, through the index of byte offsets beside each tar.
 
 A prepared set is a folder: `manifest.json`, which is written last and so is the commit; for each split, shards
-`train-00000.tar` (members `00000000.jpg`, `00000000.mask.png`, `00000001.png`, …); and beside each shard
+`train-00000.tar` (members `00000000.jpg`, `00000000.mask.png` or `00000000.cls`, `00000001.png`, …); and beside each shard
 `train-00000.index.json`, where the data of those members begins and how long it is.
 """
 
@@ -23,11 +23,11 @@ MANIFEST = "manifest.json"
 
 
 class IndexEntry(Report):
-    """A sample of a shard: (offset, size) in bytes of its image's and its mask's data in the tar; pixels."""
+    """A sample of a shard: (offset, size) in bytes of its image's and its target's data in the tar; pixels."""
 
     name: str
     image: tuple[int, int]
-    mask: tuple[int, int]
+    target: tuple[int, int]
     height: int
     width: int
 
@@ -35,7 +35,7 @@ class IndexEntry(Report):
 class ShardIndex(Report):
     """`<shard>.index.json`."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     samples: tuple[IndexEntry, ...]
 
 
@@ -58,6 +58,7 @@ class ShardedSplit:
 
     Attributes:
         names: of the samples, in the order of the split.
+        target: what there is to learn of an image, `mask` or `label`.
         sizes: `[N, 2]`, height and width in pixels.
 
     Raises:
@@ -70,9 +71,10 @@ class ShardedSplit:
         for shard in split.shards:
             index = _read_index(store, shard.index)
             names.extend(entry.name for entry in index.samples)
-            entries.append(np.array([(*entry.image, *entry.mask, entry.height, entry.width) for entry in index.samples], np.int64))
+            entries.append(np.array([(*entry.image, *entry.target, entry.height, entry.width) for entry in index.samples], np.int64))
         table = np.concatenate(entries)  # one row a sample; tuples of Python integers would take ten times the memory
         self.names = names
+        self.target = split.target
         self.sizes = table[:, 4:]
         self._spans = table[:, :4]
         self._ends = np.array(list(accumulate(len(rows) for rows in entries)))
@@ -82,7 +84,7 @@ class ShardedSplit:
         return len(self.names)
 
     def read(self, index: int) -> tuple[bytes, bytes]:
-        """The files of a sample's image and mask.
+        """The files of a sample's image and target.
 
         Raises:
             CorruptObjectError: the shard is not the one that the manifest names.
@@ -90,8 +92,8 @@ class ShardedSplit:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of a split of {len(self)}")
         shard = int(np.searchsorted(self._ends, index, side="right"))
-        image_offset, image_size, mask_offset, mask_size = self._spans[index].tolist()
-        return self._files.read(shard, image_offset, image_size), self._files.read(shard, mask_offset, mask_size)
+        image_offset, image_size, target_offset, target_size = self._spans[index].tolist()
+        return self._files.read(shard, image_offset, image_size), self._files.read(shard, target_offset, target_size)
 
 
 def _read_index(store: Store, file: FileDigest) -> ShardIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -33,7 +33,7 @@ class Curve:
     left_out: int = 0
 
 
-def learning_curves(history: Sequence[HistoryRecord], metrics: dict[str, str]) -> tuple[Curve, ...]:
+def learning_curves(history: Sequence[HistoryRecord], metrics: Mapping[str, str]) -> tuple[Curve, ...]:
     """Loss, validation scores, learning rate and gradient norm over optimiser steps.
 
     Args:
@@ -59,7 +59,7 @@ def _loss(records: Sequence[HistoryRecord]) -> Curve:
     return Curve("Training loss", svg, (Line(1, "smoothed", rounded(smoothed[-1][1])),), left_out)
 
 
-def _scores(records: Sequence[HistoryRecord], metrics: dict[str, str]) -> Curve:
+def _scores(records: Sequence[HistoryRecord], metrics: Mapping[str, str]) -> Curve:
     found = [(name, *_recorded(records, lambda record, key=key: (record.scores or {}).get(key))) for key, name in metrics.items()]
     series = [Series(name, points) for name, points, _ in found if points]
     left_out = sum(count for _, _, count in found)

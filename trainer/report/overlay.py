@@ -12,7 +12,7 @@ from PIL import Image
 from trainer.labels import IGNORE
 from trainer.report.palette import class_palette
 
-__all__ = ["PANELS", "class_palette", "comparison"]
+__all__ = ["PANELS", "class_palette", "comparison", "plain_picture"]
 
 PANELS = ("Image", "Truth", "Prediction", "Errors")
 
@@ -44,6 +44,12 @@ def comparison(image: ArrayLike, truth: ArrayLike, prediction: ArrayLike, palett
     pixels = _resized(np.moveaxis(pixels, 0, 2), size)
     true, called = _resized(true, size), _resized(called, size)
     return _png([pixels, _drawn(pixels, true, palette), _drawn(pixels, called, palette), _errors(pixels, true, called)])
+
+
+def plain_picture(image: ArrayLike) -> bytes:
+    """An image `[3, H, W]` uint8 as a PNG of a size to look at."""
+    pixels = np.moveaxis(np.asarray(image), 0, 2)
+    return _png([_resized(pixels, _panel_size(*pixels.shape[:2]))])
 
 
 def _check(pixels: Pixels, true: Pixels, called: Pixels, classes: int) -> None:

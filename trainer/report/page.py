@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from trainer.errors import DataError
 from trainer.report import sections, wording
 from trainer.report.curves import learning_curves
-from trainer.report.overlay import PANELS
+from trainer.report.words import Words
 from trainer.reports import DatasetManifest, EvaluationReport, HistoryRecord, TrainReport
 
 
@@ -21,6 +21,7 @@ def render_page(
     history: Sequence[HistoryRecord],
     manifest: DatasetManifest,
     pictures: Mapping[str, bytes],
+    words: Words,
     registered_as: str = "",
 ) -> str:
     """The page. The same input gives the same text: it holds no time, host or path but those of its documents.
@@ -31,6 +32,7 @@ def render_page(
         history: the training's learning curves; may be empty.
         manifest: the prepared data set.
         pictures: PNG bytes by `Example.picture`.
+        words: the task's.
         registered_as: name and number of the model version, where there is one already.
 
     Raises:
@@ -44,13 +46,15 @@ def render_page(
             training=training,
             manifest=manifest,
             registered_as=registered_as,
-            metrics=sections.metrics_of(report),
-            in_words=sections.in_words(report),
-            classes=sections.class_rows(report.classes),
+            words=words,
+            metrics=sections.metrics_of(report, words),
+            in_words=sections.in_words(report, words),
+            classes=sections.class_rows(report.classes, words),
             confusion=sections.confusion_of(report),
-            curves=learning_curves(history, sections.METRIC_NAMES),
-            examples=[(example, _data_uri(example.picture, pictures)) for example in report.examples],
-            panels=PANELS,
+            curves=learning_curves(history, words.metrics),
+            examples=[
+                (rank, [(example, _data_uri(example.picture, pictures)) for example in group]) for rank, group in sections.ranked(report)
+            ],
             splits=sections.split_rows(manifest),
             colours=sections.colours(len(manifest.classes)),
             training_facts=sections.training_facts(report, training),

@@ -7,33 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from trainer.config import TASK_METRICS
 from trainer.report.palette import class_palette
 from trainer.report.wording import duration, finite, percent, rounded, whole
-from trainer.reports import ClassScore, DatasetManifest, EvaluationReport, TrainReport
-
-METRIC_NAMES = {"miou": "Mean IoU", "pixel_accuracy": "Pixel accuracy", "mean_accuracy": "Mean accuracy"}
+from trainer.report.words import Words
+from trainer.reports import ClassScore, DatasetManifest, EvaluationReport, Example, TrainReport
 
 Facts = tuple[tuple[str, str], ...]  # names with what stands beside them
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class of the evaluated split. Figures are shares of 1; `iou` is None where the class is absent."""
+    """A class of the evaluated split. Figures are shares of 1, in the order of the words; None where the class is absent."""
 
     name: str
     colour: str
-    iou: float | None
-    accuracy: float | None
+    scores: tuple[float | None, ...]
     share: float | None
+
+    @property
+    def main(self) -> float | None:
+        return self.scores[0]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Pixels of one class that were called another (or the same), and their share of the class."""
+    """Pixels or images of one class that were called another (or the same), and their share of the class."""
 
     share: float | None
-    pixels: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """A split of the data set; `balance` is each class's share of its labelled pixels."""
+    """A split of the data set; `balance` is each class's share of what is labelled."""
 
     name: str
     samples: int
@@ -62,38 +63,44 @@ def colours(classes: int) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_palette(classes).tolist()]
 
 
-def metrics_of(report: EvaluationReport) -> list[tuple[str, float | None]]:
+def metrics_of(report: EvaluationReport, words: Words) -> list[tuple[str, float | None]]:
     """The task's metrics, main one first, by the name that people read."""
-    known = [key for key in TASK_METRICS.get(report.task, ()) if key in report.metrics]
+    known = [key for key in words.metrics if key in report.metrics]
     keys = known + sorted(report.metrics.keys() - set(known))
-    return [(METRIC_NAMES.get(key, key), finite(report.metrics[key])) for key in keys]
+    return [(words.metrics.get(key, key), finite(report.metrics[key])) for key in keys]
 
 
-def class_rows(scores: Sequence[ClassScore]) -> tuple[ClassRow, ...]:
+def class_rows(classes: Sequence[ClassScore], words: Words) -> tuple[ClassRow, ...]:
     """The classes in their own order."""
-    total = sum(score.pixels for score in scores)
+    total = sum(row.support for row in classes)
     return tuple(
-        ClassRow(score.name, colour, finite(score.iou), finite(score.accuracy), _share(score.pixels, total))
-        for score, colour in zip(scores, colours(len(scores)), strict=True)
+        ClassRow(row.name, colour, tuple(finite(row.scores[key]) for key in words.class_metrics), _share(row.support, total))
+        for row, colour in zip(classes, colours(len(classes)), strict=True)
     )
 
 
-def in_words(report: EvaluationReport) -> str:
-    """What the main metric means, and between which classes it lies."""
-    scored = [(iou, score.name) for score in report.classes if (iou := finite(score.iou)) is not None]
+def ranked(report: EvaluationReport) -> list[tuple[str, list[Example]]]:
+    """The examples by what they are among, in the report's order."""
+    ranks = dict.fromkeys(example.rank for example in report.examples)
+    return [(rank, [example for example in report.examples if example.rank == rank]) for rank in ranks]
+
+
+def in_words(report: EvaluationReport, words: Words) -> str:
+    """What the mean over classes means, and between which classes it lies."""
+    scored = [(row.main, row.name) for row in class_rows(report.classes, words) if row.main is not None]
     if not scored:
         return "No class of this split could be scored."
-    mean = sum(iou for iou, _ in scored) / len(scored)
+    mean = sum(value for value, _ in scored) / len(scored)
     (low, hardest), (high, easiest) = min(scored, key=itemgetter(0)), max(scored, key=itemgetter(0))
     return (
-        f"For the average class, prediction and truth share {percent(mean)} of the area that they cover together. "
+        f"{words.average.format(percent(mean))} "
         f"Of {len(scored)} classes scored, {hardest} is the hardest ({percent(low)}) and {easiest} the easiest ({percent(high)})."
     )
 
 
 def confusion_of(report: EvaluationReport) -> Confusion:
-    """The matrix with each row divided by its sum; a class without pixels has no shares."""
-    rows = tuple(tuple(Cell(_share(pixels, sum(row)), pixels) for pixels in row) for row in report.confusion)
+    """The matrix with each row divided by its sum; a class that is absent has no shares."""
+    rows = tuple(tuple(Cell(_share(count, sum(row)), count) for count in row) for row in report.confusion)
     names = [score.name for score in report.classes]
     wrong = [
         (names[truth], names[called], cell.share)
@@ -107,9 +114,9 @@ def confusion_of(report: EvaluationReport) -> Confusion:
 def split_rows(manifest: DatasetManifest) -> tuple[SplitRow, ...]:
     rows: list[SplitRow] = []
     for split in manifest.splits:
-        labelled = sum(split.class_pixels)
-        balance = tuple(_share(pixels, labelled) or 0.0 for pixels in split.class_pixels)
-        ignored = _share(split.ignored_pixels, labelled + split.ignored_pixels)
+        labelled = sum(split.class_counts)
+        balance = tuple(_share(count, labelled) or 0.0 for count in split.class_counts)
+        ignored = _share(split.ignored, labelled + split.ignored)
         rows.append(SplitRow(split.name, split.samples, len(split.shards), split.smallest, split.largest, ignored, balance))
     return tuple(rows)
 

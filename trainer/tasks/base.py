@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.batch import Batch, Loss, Scores, Sums
+from trainer.batch import Batch, Loss, Rows, Scores, Sums
+from trainer.report.words import Words
 from trainer.reports import ClassScore
+
+
+def finite_scores(**scores: float) -> dict[str, float | None]:
+    """Figures as documents hold them: None where one is NaN, because the class is absent."""
+    return {name: None if math.isnan(value) else value for name, value in scores.items()}
+
+
+class Rendered(NamedTuple):
+    """A PNG for the report, and what is to be said of it (may be empty)."""
+
+    picture: bytes
+    caption: str
 
 
 class Task(Protocol):
@@ -18,6 +32,11 @@ class Task(Protocol):
     @property
     def count_per_sample(self) -> float:
         """What one sample adds to `Loss.count` at most; it only keeps gradients near their final size before they are rescaled."""
+        ...
+
+    @property
+    def words(self) -> Words:
+        """How a report speaks of it."""
         ...
 
     @property
@@ -30,19 +49,23 @@ class Task(Protocol):
         ...
 
     def predict(self, model: nn.Module, images: Tensor) -> Tensor:
-        """What the model says of images `[B, 3, H, W]` uint8; for segmentation `[B, H, W]` uint8 classes."""
+        """What the model says of images `[B, 3, H, W]` uint8, one row an image."""
         ...
 
-    def score(self, prediction: Tensor, batch: Batch) -> Sums:
-        """Counts for each image, `[B, …]`: additive over images, batches and ranks."""
+    def score(self, prediction: Tensor, batch: Batch) -> Rows:
+        """How each image was called, `[B, …]`."""
+        ...
+
+    def add_up(self, rows: Rows) -> Sums:
+        """Counts over the images of a batch: additive over batches and ranks."""
         ...
 
     def summarise(self, sums: Sums) -> Scores:
-        """Metrics from counts that were added up over images."""
+        """Metrics from counts that were added up over all images."""
         ...
 
-    def main_score(self, sums: Sums) -> Tensor:
-        """One figure an image, `[B]`, from counts for each image: what ranks the examples of a report."""
+    def main_score(self, rows: Rows) -> Tensor:
+        """One figure an image, `[B]`: what ranks the examples of a report."""
         ...
 
     def per_class(self, sums: Sums, classes: tuple[str, ...]) -> tuple[ClassScore, ...]: ...
@@ -51,6 +74,6 @@ class Task(Protocol):
         """Row: truth, column: prediction."""
         ...
 
-    def render(self, image: NDArray[np.uint8], truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes: int) -> bytes:
-        """A PNG that shows the prediction beside the truth."""
+    def render(self, image: NDArray[np.uint8], truth: Tensor, prediction: Tensor, classes: tuple[str, ...]) -> Rendered:
+        """An image `[3, H, W]` with its prediction beside the truth."""
         ...

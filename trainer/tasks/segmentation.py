@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +13,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.batch import Batch, Loss, Scores, Sums
-from trainer.config import DataConfig
+from trainer.batch import Batch, Loss, Rows, Scores, Sums
+from trainer.config import DataConfig, SegmentationConfig
+from trainer.errors import ConfigError
 from trainer.labels import IGNORE
-from trainer.report.overlay import class_palette, comparison
+from trainer.report.overlay import PANELS, class_palette, comparison
+from trainer.report.words import Words
 from trainer.reports import ClassScore
+from trainer.tasks.base import Rendered, finite_scores
+
+WORDS = Words(
+    metrics={"miou": "Mean IoU", "pixel_accuracy": "Pixel accuracy", "mean_accuracy": "Mean accuracy"},
+    class_metrics={"iou": "IoU", "accuracy": "Accuracy"},
+    unit="pixels",
+    average="For the average class, prediction and truth share {} of the area that they cover together.",
+    panels=PANELS,
+    examples="Truth and prediction are tinted by class; pixels that belong to no class stay as they are. "
+    "Errors are the pixels where the two disagree.",
+    example_score="Mean IoU",
+)
 
 
 @dataclass(frozen=True)
@@ -27,46 +40,59 @@ class Segmentation:
 
     classes: int
     count_per_sample: float
+    label_smoothing: float = 0.0
+    class_weights: Tensor | None = None  # [C]
+    words: Words = WORDS
     protocol: str = "whole images, one scale, no flip; classes absent from truth and prediction left out of the mean"
 
     @classmethod
-    def build(cls, data: DataConfig, classes: int) -> Segmentation:
-        return cls(classes, count_per_sample=data.crop[0] * data.crop[1])
+    def build(cls, config: SegmentationConfig, data: DataConfig, classes: int) -> Segmentation:
+        weights = config.class_weights
+        if weights and len(weights) != classes:
+            raise ConfigError(f"task.class_weights has {len(weights)} weights for the {classes} classes of the data; give one for each")
+        return cls(classes, data.crop[0] * data.crop[1], config.label_smoothing, torch.tensor(weights) if weights else None)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        logits = model(batch.images)  # [B, C, H, W]
-        total = F.cross_entropy(logits, batch.targets.long(), ignore_index=IGNORE, reduction="sum")
-        return Loss(total, count=(batch.targets != IGNORE).sum())
+        """The count is the sum of the weights of the pixels' classes: the mean is torch's weighted mean."""
+        logits, targets = model(batch.images), batch.targets.long()  # [B, C, H, W], [B, H, W]
+        weights = None if self.class_weights is None else self.class_weights.to(logits)
+        total = F.cross_entropy(logits, targets, weight=weights, ignore_index=IGNORE, reduction="sum", label_smoothing=self.label_smoothing)
+        counted = targets[targets != IGNORE]
+        return Loss(total, count=torch.tensor(len(counted), device=total.device) if weights is None else weights[counted].sum())
 
     def predict(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Classes `[B, H, W]` uint8."""
         return model(images).argmax(dim=1).to(torch.uint8)
 
-    def score(self, prediction: Tensor, batch: Batch) -> Sums:
+    def score(self, prediction: Tensor, batch: Batch) -> Rows:
         """`confusion`: `[B, C, C]` int64 pixels, truth by prediction."""
         return {"confusion": torch.stack([self._confusion(p, t) for p, t in zip(prediction, batch.targets, strict=True)])}
+
+    def add_up(self, rows: Rows) -> Sums:
+        return {"confusion": rows["confusion"].sum(dim=0)}
 
     def summarise(self, sums: Sums) -> Scores:
         iou, recall = _iou(sums["confusion"]), _recall(sums["confusion"])
         hits = sums["confusion"].diagonal().sum() / sums["confusion"].sum().clamp(min=1)
         return {"miou": _mean(iou), "pixel_accuracy": float(hits), "mean_accuracy": _mean(recall)}
 
-    def main_score(self, sums: Sums) -> Tensor:
+    def main_score(self, rows: Rows) -> Tensor:
         """Mean IoU of each image."""
-        return _iou(sums["confusion"]).nanmean(dim=-1)
+        return _iou(rows["confusion"]).nanmean(dim=-1)
 
     def per_class(self, sums: Sums, classes: tuple[str, ...]) -> tuple[ClassScore, ...]:
         iou, recall = _iou(sums["confusion"]).tolist(), _recall(sums["confusion"]).tolist()
         pixels = sums["confusion"].sum(dim=-1).tolist()
         return tuple(
-            ClassScore(name=name, iou=_or_none(i), accuracy=_or_none(r), pixels=p)
+            ClassScore(name=name, scores=finite_scores(iou=i, accuracy=r), support=p)
             for name, i, r, p in zip(classes, iou, recall, pixels, strict=True)
         )
 
     def confusion(self, sums: Sums) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(row) for row in sums["confusion"].tolist())
 
-    def render(self, image: NDArray[np.uint8], truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes: int) -> bytes:
-        return comparison(image, truth, prediction, class_palette(classes))
+    def render(self, image: NDArray[np.uint8], truth: Tensor, prediction: Tensor, classes: tuple[str, ...]) -> Rendered:
+        return Rendered(comparison(image, truth.numpy(), prediction.numpy(), class_palette(len(classes))), caption="")
 
     def _confusion(self, prediction: Tensor, truth: Tensor) -> Tensor:
         counted = truth != IGNORE
@@ -86,7 +112,3 @@ def _recall(confusion: Tensor) -> Tensor:
 
 def _mean(values: Tensor) -> float:
     return float(values.nanmean())
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trainer.errors import DataError
 
 Pixels = NDArray[np.uint8]
+Target = Literal["mask", "label"]  # what there is to learn of an image
 Item = TypeVar("Item")
 
 
@@ -29,20 +30,22 @@ class UnusableImageError(DataError):
 
 @dataclass(frozen=True)
 class Sample:
-    """An image with its mask.
+    """An image with what is to be learnt of it.
 
     Args:
         image: the file that goes into the shard.
         extension: of that file, `png` or `jpg`.
         pixels: `[H, W, 3]`, the decoded image.
-        mask: `[H, W]` class indices, or IGNORE.
+        target: a mask `[H, W]` of class indices or IGNORE, or the class index of the whole image; as `Source.target` says.
+        file: of the source, as messages name it; empty where it was read from none.
     """
 
     name: str
     image: bytes
     extension: str
     pixels: Pixels
-    mask: Pixels
+    target: Pixels | int
+    file: str = ""
 
 
 class Source(Protocol[Item]):
@@ -50,8 +53,11 @@ class Source(Protocol[Item]):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the masks' values."""
+        """Names, in the order of the targets' values."""
         ...
+
+    @property
+    def target(self) -> Target: ...
 
     @property
     def splits(self) -> tuple[str, ...]: ...

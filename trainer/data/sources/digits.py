@@ -21,7 +21,7 @@ from PIL import Image
 
 from trainer.canonical import digest_of
 from trainer.config import DigitsSource
-from trainer.data.sources.base import Pixels, Sample
+from trainer.data.sources.base import Pixels, Sample, Target
 from trainer.data.sources.pictures import encode_png
 from trainer.errors import MissingExtraError
 
@@ -55,15 +55,16 @@ class Material:
 
 
 class DigitScenes:
-    """Ten classes and background. Mask values are digit + 1."""
+    """Ten digits. In masks, background is 0 and a digit's value is the digit + 1; a label is the digit."""
 
-    classes = ("background", *(str(digit) for digit in range(10)))
     splits = SPLITS
 
     def __init__(self, section: DigitsSource) -> None:
         if importlib.util.find_spec("sklearn") is None:
             raise MissingExtraError("scikit-learn", "digits", "the digits source")
         self._section = section
+        self.target: Target = section.target
+        self.classes = (("background",) if section.target == "mask" else ()) + tuple(str(digit) for digit in range(10))
 
     def count(self, split: str) -> int:
         return {"train": self._section.train_scenes, "val": self._section.val_scenes}[split]
@@ -73,8 +74,10 @@ class DigitScenes:
 
     def read(self, item: Scene) -> Sample:
         rng = np.random.default_rng([self._section.seed, SPLITS.index(item.split), item.number])
-        pixels, mask = compose(rng, self._materials[item.split], self._section)
-        return Sample(f"{item.split}-{item.number:06d}", encode_png(pixels), "png", pixels, mask)
+        material = self._materials[item.split]
+        pixels, mask = compose(rng, material, self._section, item.number)
+        target = mask if self.target == "mask" else int(material.digits[item.number % len(material.digits)])
+        return Sample(f"{item.split}-{item.number:06d}", encode_png(pixels), "png", pixels, target)
 
     def digest(self) -> str:
         """Of the composer's version: the sizes and the seed stand in the config."""
@@ -98,13 +101,11 @@ def load_material(split: str) -> Material:
     return Material(glyphs, bunch.target[chosen], photographs)
 
 
-def compose(rng: np.random.Generator, material: Material, section: DigitsSource) -> tuple[Pixels, Pixels]:
+def compose(rng: np.random.Generator, material: Material, section: DigitsSource, number: int) -> tuple[Pixels, Pixels]:
     """A scene `[size, size, 3]` and its mask `[size, size]`. The first digit is always placed, later ones where there is room."""
-    fewest, most = section.digits_per_scene
-    pixels = _background(rng, material, section.size)
+    pixels = _plain_ground(rng, section.size) if section.background == "plain" else _photograph(rng, material, section.size)
     mask = np.zeros((section.size, section.size), np.uint8)
-    for _ in range(rng.integers(fewest, most + 1)):
-        chosen = rng.integers(len(material.glyphs))
+    for chosen in _choose(rng, material, section, number):
         alpha = _enlarge(material.glyphs[chosen], int(rng.integers(section.digit_size[0], section.digit_size[1] + 1)))
         if place := _free_place(rng, alpha, mask):
             _paste(rng, pixels[place], alpha)
@@ -112,7 +113,22 @@ def compose(rng: np.random.Generator, material: Material, section: DigitsSource)
     return pixels.round().astype(np.uint8), mask
 
 
-def _background(rng: np.random.Generator, material: Material, size: int) -> NDArray[np.float32]:
+def _choose(rng: np.random.Generator, material: Material, section: DigitsSource, number: int) -> Iterator[int]:
+    """Which glyphs a scene shows: as many as there may be, or, to be classified, each of the material in turn."""
+    if section.target == "label":
+        yield number % len(material.glyphs)
+        return
+    fewest, most = section.digits_per_scene
+    for _ in range(rng.integers(fewest, most + 1)):
+        yield int(rng.integers(len(material.glyphs)))
+
+
+def _plain_ground(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+    """One colour, dark or light."""
+    return np.full((size, size, 3), rng.uniform(0, 255, 3), np.float32)
+
+
+def _photograph(rng: np.random.Generator, material: Material, size: int) -> NDArray[np.float32]:
     """A square of a photograph, mirrored or not, at 0.8 to 2 times its scale or, where the region is smaller, larger."""
     photograph = material.photographs[rng.integers(len(material.photographs))]
     side = min(size * rng.uniform(0.5, 1.25), *photograph.size)
