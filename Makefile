@@ -39,7 +39,10 @@ lock: | $(UV)  ## Compile the requirement files from pyproject.toml
 pipelines: .venv/.synced  ## Compile the pipelines' YAML from their code and recipes
 	$(PY) -m pipelines.compile
 
+reference: .venv/.synced  ## Write the tables of docs/recipes.md from the config
+	$(PY) -m pipelines.reference
+
 clean:  ## Remove outputs and caches, not the environment
 	rm -rf outputs .sightline .pytest_cache .ruff_cache .import_linter_cache build dist
 
-.PHONY: help run test check bench lock pipelines clean
+.PHONY: help run test check bench lock pipelines reference clean

@@ -13,17 +13,24 @@ class ViewSection(Section):
     """What every augmentation has."""
 
     train_split: Name = "train"
+    """Name of the split that is trained on."""
     val_split: Name = "val"
-    crop: tuple[PositiveInt, PositiveInt] = (64, 64)  # height, width in pixels
-    flip: Fraction = 0.5  # probability of a left–right mirror
-    photometric: Fraction = 0.3  # strength of brightness, contrast, saturation jitter; hue takes a tenth of it
+    """Name of the split that is scored while it trains."""
+    crop: tuple[PositiveInt, PositiveInt] = (64, 64)
+    """Height, width in pixels."""
+    flip: Fraction = 0.5
+    """Probability of a left–right mirror."""
+    photometric: Fraction = 0.3
+    """Strength of brightness, contrast, saturation jitter; hue takes a tenth of it."""
 
 
 class ScaledCropConfig(ViewSection):
     """Training sees a crop at a random scale, padded where the image is smaller. Scores are taken on whole images."""
 
     transform: Literal["scaled_crop"] = "scaled_crop"
-    scale: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.5)  # smallest, largest resize before the crop
+    """Which of the views."""
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.5)
+    """Smallest, largest resize before the crop."""
 
     @model_validator(mode="after")
     def _scale_must_rise(self) -> Self:
@@ -35,9 +42,13 @@ class ResizedCropConfig(ViewSection):
     """Training sees a part of random area and aspect, resized to the crop (arXiv:1409.4842). Scores are taken on the centre crop."""
 
     transform: Literal["resized_crop"] = "resized_crop"
-    area: tuple[PositiveFloat, Annotated[float, Field(gt=0, le=1)]] = (0.25, 1.0)  # smallest, largest share of the image
-    aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.333)  # narrowest, widest: width over height
-    resize: PositiveInt = 72  # pixels of the shorter side before the centre crop
+    """Which of the views."""
+    area: tuple[PositiveFloat, Annotated[float, Field(gt=0, le=1)]] = (0.25, 1.0)
+    """Smallest, largest share of the image."""
+    aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.333)
+    """Narrowest, widest: width over height."""
+    resize: PositiveInt = 72
+    """Pixels of the shorter side before the centre crop."""
 
     @model_validator(mode="after")
     def _ranges_must_fit(self) -> Self:
@@ -54,9 +65,13 @@ class NetworkSection(Section):
     """What every model has: a timm backbone. The number of classes comes from the data."""
 
     backbone: str = "resnet18"
-    norm: Literal["group", "batch"] = "group"  # in backbone and head; with "batch" the result depends on the world size
-    dropout: BelowOne = 0.0  # before the classifier
-    weights: str = "none"  # what it starts from: none, timm (downloads the backbone's), or the URI of a .safetensors file
+    """Of timm."""
+    norm: Literal["group", "batch"] = "group"
+    """In backbone and head; with "batch" the result depends on the world size."""
+    dropout: BelowOne = 0.0
+    """Before the classifier."""
+    weights: str = "none"
+    """What it starts from: none, timm (downloads the backbone's), or the URI of a .safetensors file."""
 
     @field_validator("weights")
     @classmethod
@@ -70,14 +85,18 @@ class SemanticFPNConfig(NetworkSection):
     """Semantic FPN (arXiv:1901.02446) over a backbone that offers features_only."""
 
     name: Literal["semantic_fpn"] = "semantic_fpn"
-    channels: Annotated[int, Field(gt=0, multiple_of=32)] = 128  # of the pyramid
+    """Which of the kinds."""
+    channels: Annotated[int, Field(gt=0, multiple_of=32)] = 128
+    """Of the pyramid."""
 
 
 class ClassifierConfig(NetworkSection):
     """A backbone with its own pooling and one linear layer."""
 
     name: Literal["classifier"] = "classifier"
-    drop_path: BelowOne = 0.0  # stochastic depth (arXiv:1603.09382) of the deepest block, in backbones that have it
+    """Which of the kinds."""
+    drop_path: BelowOne = 0.0
+    """Stochastic depth (arXiv:1603.09382) of the deepest block, in backbones that have it."""
 
 
 ModelConfig = Annotated[SemanticFPNConfig | ClassifierConfig, Field(discriminator="name")]
@@ -87,15 +106,20 @@ class SegmentationConfig(Section):
     """A class for each pixel, by cross-entropy."""
 
     name: Literal["segmentation"] = "segmentation"
-    class_weights: tuple[PositiveFloat, ...] = ()  # of the classes in the loss, in their order; empty: all alike
-    label_smoothing: BelowOne = 0.0  # share of each target that is spread over all classes (arXiv:1512.00567)
+    """Which of the kinds."""
+    class_weights: tuple[PositiveFloat, ...] = ()
+    """Of the classes in the loss, in their order; empty: all alike."""
+    label_smoothing: BelowOne = 0.0
+    """Share of each target that is spread over all classes (arXiv:1512.00567)."""
 
 
 class ClassificationConfig(Section):
     """One class an image, by cross-entropy."""
 
     name: Literal["classification"] = "classification"
-    label_smoothing: BelowOne = 0.0  # share of each target that is spread over all classes (arXiv:1512.00567)
+    """Which of the kinds."""
+    label_smoothing: BelowOne = 0.0
+    """Share of each target that is spread over all classes (arXiv:1512.00567)."""
 
 
 TaskConfig = Annotated[SegmentationConfig | ClassificationConfig, Field(discriminator="name")]
@@ -105,19 +129,28 @@ class AdamWConfig(Section):
     """AdamW (arXiv:1711.05101). Weight decay spares biases, norms and other one-dimensional parameters."""
 
     name: Literal["adamw"] = "adamw"
+    """Which of the kinds."""
     weight_decay: NonNegativeFloat = 0.05
+    """Spares biases, norms and other one-dimensional parameters."""
     betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    """Decay of the two running means."""
     eps: PositiveFloat = 1e-8
-    clip_norm: NonNegativeFloat = 1.0  # of the whole gradient; 0 does not clip
+    """Added to the denominator."""
+    clip_norm: NonNegativeFloat = 1.0
+    """Of the whole gradient; 0 does not clip."""
 
 
 class SGDConfig(Section):
     """Stochastic gradient descent with Nesterov's momentum. Weight decay spares the same parameters."""
 
     name: Literal["sgd"] = "sgd"
+    """Which of the kinds."""
     weight_decay: NonNegativeFloat = 1e-4
+    """Spares biases, norms and other one-dimensional parameters."""
     momentum: BelowOne = 0.9
-    clip_norm: NonNegativeFloat = 1.0  # of the whole gradient; 0 does not clip
+    """Nesterov’s."""
+    clip_norm: NonNegativeFloat = 1.0
+    """Of the whole gradient; 0 does not clip."""
 
 
 OptimiserConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="name")]
@@ -127,9 +160,13 @@ class WarmupSection(Section):
     """What every schedule has: a linear warm-up, and an end. Steps are optimiser steps, not micro-batches."""
 
     peak_lr: PositiveFloat = 1e-3
+    """Not scaled by the batch size."""
     final_lr: NonNegativeFloat = 0.0
+    """At the last step."""
     warmup_steps: NonNegativeInt = 100
+    """Optimiser steps."""
     total_steps: PositiveInt = 1000
+    """Optimiser steps."""
 
     @model_validator(mode="after")
     def _warmup_must_end(self) -> Self:
@@ -147,13 +184,16 @@ class CosineConfig(WarmupSection):
     """Half a cosine from `peak_lr` down to `final_lr` (arXiv:1608.03983)."""
 
     name: Literal["cosine"] = "cosine"
+    """Which of the kinds."""
 
 
 class PolynomialConfig(WarmupSection):
     """The remaining share of the run, to a power: the "poly" rule of segmentation (arXiv:1506.04579)."""
 
     name: Literal["polynomial"] = "polynomial"
+    """Which of the kinds."""
     power: PositiveFloat = 0.9
+    """Of the remaining share."""
 
 
 ScheduleConfig = Annotated[CosineConfig | PolynomialConfig, Field(discriminator="name")]

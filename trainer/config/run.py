@@ -35,51 +35,71 @@ STAGE_SECTIONS = {
 class TrainingConfig(Section):
     """The global batch is shared by however many ranks there are."""
 
-    global_batch: PositiveInt = 32  # samples of one optimiser step, over all ranks
+    global_batch: PositiveInt = 32
+    """Samples of one optimiser step, over all ranks."""
     precision: Literal["auto", "float32", "float64", "bf16", "fp16"] = "auto"
-    channels_last: bool = False  # memory order of images and kernels; faster convolutions on GPUs and on recent CPUs
-    compile: bool = False  # torch.compile: the first steps take longer, the rest less
+    """`auto` is bf16 where the device computes in it, else float32; `fp16` scales the loss."""
+    channels_last: bool = False
+    """Memory order of images and kernels; faster convolutions on GPUs and on recent CPUs."""
+    compile: bool = False
+    """Torch.compile: the first steps take longer, the rest less."""
     seed: NonNegativeInt = 0
-    evaluate_every_steps: NonNegativeInt = 0  # 0: only at the end
-    select: Literal["best", "last"] = "best"  # which checkpoint is handed on
+    """Of weights, order and augmentation."""
+    evaluate_every_steps: NonNegativeInt = 0
+    """0: only at the end."""
+    select: Literal["best", "last"] = "best"
+    """Which checkpoint is handed on."""
     select_by: str = "miou"
+    """A metric of the task."""
 
 
 class EvaluationConfig(Section):
     """How the selected checkpoint is scored and shown."""
 
     split: Name = "val"
-    examples: Annotated[int, Field(ge=0, le=64)] = 8  # pictures in the report
+    """Name of the split that is scored."""
+    examples: Annotated[int, Field(ge=0, le=64)] = 8
+    """Pictures in the report."""
 
 
 class RegistrationConfig(Section):
     """Where the model is registered, and the gate before its alias moves."""
 
     name: Name = "model"
+    """Of the model."""
     alias: Name = "champion"
-    metric: str = "miou"  # higher is better
+    """Which the gate guards."""
+    metric: str = "miou"
+    """Higher is better."""
     minimum: float = 0.0
-    max_drop: NonNegativeFloat = 0.01  # below the present holder of the alias
+    """Of the metric, for the alias to move."""
+    max_drop: NonNegativeFloat = 0.01
+    """Below the present holder of the alias."""
 
 
 class LoaderConfig(Section):
     """How batches are brought to the device. Cannot change the result (with batch norm, micro_batch can)."""
 
-    workers: NonNegativeInt = 1  # processes that decode, for each rank; 0 decodes in the rank itself
-    micro_batch: PositiveInt = 32  # most samples in one forward pass of a rank; a larger share is accumulated
+    workers: NonNegativeInt = 1
+    """Processes that decode, for each rank; 0 decodes in the rank itself."""
+    micro_batch: PositiveInt = 32
+    """Most samples in one forward pass of a rank; a larger share is accumulated."""
 
 
 class CheckpointConfig(Section):
     """When the run is saved. The end of the run and each evaluation are always saved."""
 
     every_steps: PositiveInt = 200
-    keep_last: Annotated[int, Field(ge=2)] = 3  # besides the best one
+    """Optimiser steps; each evaluation and the end are saved besides."""
+    keep_last: Annotated[int, Field(ge=2)] = 3
+    """Besides the best one."""
 
 
 class TelemetryConfig(Section):
     """What is told while it trains."""
 
     every_steps: PositiveInt = 10
+    """Optimiser steps between points of the curves."""
 
 
 class RunConfig(Section):

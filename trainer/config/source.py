@@ -23,9 +23,12 @@ VOC_CLASSES = (
 class SourceSection(Section):
     """What every source has."""
 
-    policy: Literal["raise", "skip"] = "raise"  # what an image that cannot be used does
-    max_skipped: Fraction = 0.1  # a larger share of skipped images stops the stage
+    policy: Literal["raise", "skip"] = "raise"
+    """What an image that cannot be used does: `raise` ends the stage, `skip` leaves it out and lists it."""
+    max_skipped: Fraction = 0.1
+    """A larger share of skipped images stops the stage."""
     samples_per_shard: PositiveInt = 1000
+    """Of one tar file."""
 
 
 class FilesSource(SourceSection):
@@ -36,8 +39,11 @@ class FilesSource(SourceSection):
     """
 
     uri: str = ""
+    """A folder or `s3://bucket/prefix`; `--data` sets it."""
     splits: Annotated[tuple[Name, ...], Field(min_length=1)] = ("train", "val")
-    split_shares: tuple[PositiveFloat, ...] = ()  # of the images, one for each split; e.g. [0.9, 0.1]
+    """Names; mean and deviation of the colours are taken of the first."""
+    split_shares: tuple[PositiveFloat, ...] = ()
+    """Of the images, one for each split; e.g. [0.9, 0.1]."""
 
     @model_validator(mode="after")
     def _splits_must_fit(self) -> Self:
@@ -59,15 +65,25 @@ class DigitsSource(SourceSection):
     """
 
     format: Literal["digits"] = "digits"
+    """Which of the formats."""
     uri: Literal[""] = ""
+    """Built in: takes no data."""
     target: Target = "mask"
+    """What there is to learn of an image: a class for each pixel (`mask`), or one for the whole (`label`)."""
     background: Literal["photographs", "plain"] = "photographs"
+    """What lies behind the digits."""
     train_scenes: PositiveInt = 2000
+    """How many."""
     val_scenes: PositiveInt = 400
-    size: Annotated[int, Field(ge=16, le=400)] = 64  # pixels, height and width; the photographs are 427 × 640
-    digits_per_scene: tuple[PositiveInt, PositiveInt] = (2, 5)  # fewest, most
-    digit_size: tuple[PositiveInt, PositiveInt] = (14, 32)  # pixels, smallest and largest height
+    """How many; of digits, and parts of the photographs, that training never sees."""
+    size: Annotated[int, Field(ge=16, le=400)] = 64
+    """Pixels, height and width; the photographs are 427 × 640."""
+    digits_per_scene: tuple[PositiveInt, PositiveInt] = (2, 5)
+    """Fewest, most."""
+    digit_size: tuple[PositiveInt, PositiveInt] = (14, 32)
+    """Pixels, smallest and largest height."""
     seed: NonNegativeInt = 0
+    """Of the composition."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -95,11 +111,17 @@ class MasksSource(FilesSource):
     """
 
     format: Literal["masks"] = "masks"
+    """Which of the formats."""
     target: Literal["mask"] = "mask"
+    """What there is to learn of an image: a class for each pixel (`mask`), or one for the whole (`label`)."""
     classes: MaskClasses
-    ignore: tuple[LabelValue, ...] = (255,)  # values in the masks that belong to no class
-    colours: tuple[Colour, ...] = ()  # of the classes, in their order; empty: masks hold indices
-    ignore_colours: tuple[Colour, ...] = ()  # colours that belong to no class
+    """Names, in the order of the masks' values."""
+    ignore: tuple[LabelValue, ...] = (255,)
+    """Values in the masks that belong to no class."""
+    colours: tuple[Colour, ...] = ()
+    """Of the classes, in their order; empty: masks hold indices."""
+    ignore_colours: tuple[Colour, ...] = ()
+    """Colours that belong to no class."""
 
     @model_validator(mode="after")
     def _labels_must_be_distinct(self) -> Self:
@@ -123,17 +145,34 @@ class CocoSource(FilesSource):
     """
 
     format: Literal["coco"] = "coco"
+    """Which of the formats."""
     target: Literal["mask"] = "mask"
-    images: str = "{split}"  # folder of the images, below the URI
+    """What there is to learn of an image: a class for each pixel (`mask`), or one for the whole (`label`)."""
+    images: str = "{split}"
+    """Folder of the images, below the URI."""
     annotations: str = "annotations/instances_{split}.json"
-    classes: tuple[str, ...] = ()  # names of categories in the order wanted; empty: all of the file, by id
-    background: str = "background"  # the name of class 0: pixels of no object
-    other_categories: Literal["background", "ignore"] = "background"  # what objects of categories outside `classes` become
-    crowd: Literal["class", "ignore"] = "ignore"  # what regions marked `iscrowd` become
+    """Their file, below the URI."""
+    classes: tuple[str, ...] = ()
+    """Names of categories in the order wanted; empty: all of the file, by id."""
+    background: str = "background"
+    """The name of class 0: pixels of no object."""
+    other_categories: Literal["background", "ignore"] = "background"
+    """What objects of categories outside `classes` become."""
+    crowd: Literal["class", "ignore"] = "ignore"
+    """What regions marked `iscrowd` become."""
 
     @model_validator(mode="after")
     def _classes_must_be_distinct(self) -> Self:
         check_distinct(background_and_classes=(self.background, *self.classes))
+        return self
+
+    @model_validator(mode="after")
+    def _splits_must_be_said_once(self) -> Self:
+        if self.split_shares and "{split}" in self.images + self.annotations:
+            raise ValueError(
+                f"split_shares={list(self.split_shares)} draws the splits, but images={self.images} and annotations={self.annotations} "
+                "give each its own path; take {split} out of the paths, or drop split_shares"
+            )
         return self
 
 
@@ -141,9 +180,13 @@ class VocSource(FilesSource):
     """PASCAL VOC: `JPEGImages/`, `SegmentationClass/` (palette PNG) and `ImageSets/Segmentation/<split>.txt`."""
 
     format: Literal["voc"] = "voc"
+    """Which of the formats."""
     target: Literal["mask"] = "mask"
+    """What there is to learn of an image: a class for each pixel (`mask`), or one for the whole (`label`)."""
     classes: MaskClasses = VOC_CLASSES
-    ignore: tuple[LabelValue, ...] = (255,)  # the border of objects
+    """Names, in the order of the masks' values."""
+    ignore: tuple[LabelValue, ...] = (255,)
+    """The border of objects."""
 
     @model_validator(mode="after")
     def _labels_must_be_distinct(self) -> Self:
@@ -159,8 +202,11 @@ class FoldersSource(FilesSource):
     """
 
     format: Literal["folders"] = "folders"
+    """Which of the formats."""
     target: Literal["label"] = "label"
-    classes: tuple[str, ...] = ()  # names of folders in the order wanted; empty: all, sorted
+    """What there is to learn of an image: a class for each pixel (`mask`), or one for the whole (`label`)."""
+    classes: tuple[str, ...] = ()
+    """Names of folders in the order wanted; empty: all, sorted."""
 
     @model_validator(mode="after")
     def _classes_must_be_distinct(self) -> Self:
