@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tests.recipes import write_recipe
 from trainer.config import (
     STAGE_SECTIONS,
     AdamWConfig,
@@ -203,6 +205,27 @@ def test_sections_that_do_not_go_with_the_task_are_refused(override: str, messag
 def test_values_of_a_section_that_disagree_are_refused(section: type[Section], values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         section(**values)
+
+
+def test_a_recipe_that_names_no_metric_gets_the_main_one_of_its_task(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "classification", training={"select_by": "top5"}, registration={})
+    values = json.loads(recipe.read_text())
+    del values["registration"]
+    recipe.write_text(json.dumps(values))
+
+    config = load_config(str(recipe))
+
+    assert (config.training.select_by, config.registration.metric) == ("top5", "top1")
+
+
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+def test_the_sections_of_the_stage_train_are_a_recipe_for_it(task: str, tmp_path: Path) -> None:
+    config = load_config(str(write_recipe(tmp_path, task)))
+    (tmp_path / "stage.yaml").write_text(stage_config(config, "train"))
+
+    stage = load_config(str(tmp_path / "stage.yaml"))
+
+    assert stage.sections(*STAGE_SECTIONS["train"]) == config.sections(*STAGE_SECTIONS["train"])
 
 
 def test_a_stage_gets_its_own_sections_and_no_other() -> None:

@@ -47,6 +47,7 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
     for override in overrides:
         apply_override(values, override)
     _name_kinds(values)
+    _name_metrics(values)
     config = _validated(values, where=f"recipe {recipe}")
     _check_task(config)
     if "source" in values:  # a stage is given only its own sections
@@ -113,6 +114,16 @@ def _name_kinds(values: Values) -> None:
     for section, kinds in KINDS.items():
         if isinstance(values.get(section), dict):
             values[section].setdefault(kinds.key, next(iter(kinds.sections)))
+
+
+def _name_metrics(values: Values) -> None:
+    """The task's main metric, where none is named."""
+    task = values.get("task", {"name": RunConfig().task.name})
+    if not isinstance(task, dict) or (facts := TASKS.get(str(cast(Values, task)["name"]))) is None:
+        return  # what cannot be a task, the validation tells
+    for section, key in (("training", "select_by"), ("registration", "metric")):
+        if isinstance(values.setdefault(section, {}), dict):
+            values[section].setdefault(key, facts.metrics[0])
 
 
 def _choose_source(values: Values, source: str | None, data: str | None) -> None:

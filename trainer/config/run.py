@@ -50,7 +50,7 @@ class TrainingConfig(Section):
     select: Literal["best", "last"] = "best"
     """Which checkpoint is handed on."""
     select_by: str = "miou"
-    """A metric of the task."""
+    """A metric of the task; the main one of another task where none is named."""
 
 
 class EvaluationConfig(Section):
@@ -70,7 +70,7 @@ class RegistrationConfig(Section):
     alias: Name = "champion"
     """Which the gate guards."""
     metric: str = "miou"
-    """Higher is better."""
+    """Of the task, higher is better; the main one of another task where none is named."""
     minimum: float = 0.0
     """Of the metric, for the alias to move."""
     max_drop: NonNegativeFloat = 0.01
