@@ -8,12 +8,13 @@ from tests.mask_data import CLASSES, encoded, labels, mask_folder, pair, picture
 from trainer.config import MasksSource
 from trainer.data.sources import Sample, open_source
 from trainer.data.sources.base import UnusableImageError
-from trainer.data.sources.masks import MaskFolders
+from trainer.data.sources.masks import open_masks
+from trainer.data.sources.pairs import MaskPairs
 from trainer.errors import ConfigError, DataError
 
 
-def opened(root: Path, **values: object) -> MaskFolders:
-    return MaskFolders(MasksSource.model_validate({"uri": str(root), "classes": CLASSES, **values}))
+def opened(root: Path, **values: object) -> MaskPairs:
+    return open_masks(MasksSource.model_validate({"uri": str(root), "classes": CLASSES, **values}))
 
 
 def read(root: Path, name: str, **values: object) -> Sample:
@@ -21,7 +22,7 @@ def read(root: Path, name: str, **values: object) -> Sample:
     return next(source.read(item) for split in source.splits for item in source.items(split) if item.name == name)
 
 
-def names(source: MaskFolders, split: str) -> list[str]:
+def names(source: MaskPairs, split: str) -> list[str]:
     return [item.name for item in source.items(split)]
 
 
@@ -79,7 +80,7 @@ def test_a_sample_is_the_image_with_its_class_indices(tmp_path: Path) -> None:
     assert (sample.name, sample.extension) == ("x.y é", "png")
     assert sample.image == (tmp_path / "images/x.y é.png").read_bytes()
     assert np.array_equal(sample.pixels, picture(0))
-    assert np.array_equal(sample.mask, labels(0))
+    assert np.array_equal(sample.target, labels(0))
 
 
 def test_ignored_values_become_255(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_ignored_values_become_255(tmp_path: Path) -> None:
     put(tmp_path / "masks/a.png", encoded(Image.fromarray(values)))
     put(tmp_path / "images/a.png", encoded(Image.fromarray(picture(0, 2, 4))))
     sample = read(tmp_path, "a", ignore=(7, 200, 255))
-    assert sample.mask.tolist() == [[0, 1, 2, 255], [255, 255, 0, 255]]
+    assert sample.target.tolist() == [[0, 1, 2, 255], [255, 255, 0, 255]]
 
 
 def test_palette_masks_count_by_index_not_by_colour(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_palette_masks_count_by_index_not_by_colour(tmp_path: Path) -> None:
     mask = Image.fromarray(labels(0))
     mask.putpalette([9, 9, 9, 200, 0, 0, 0, 200, 0])
     put(tmp_path / "masks/a.png", encoded(mask))
-    assert np.array_equal(read(tmp_path, "a").mask, labels(0))
+    assert np.array_equal(read(tmp_path, "a").target, labels(0))
 
 
 def test_values_outside_the_classes_are_named_and_counted(tmp_path: Path) -> None:
@@ -238,3 +239,88 @@ def test_the_digest_does_not_change_with_what_is_not_used(tmp_path: Path) -> Non
     put(tmp_path / "instances.json", b"{}")
     put(tmp_path / "test.txt", b"t0")
     assert opened(tmp_path).digest() == before
+
+
+def test_the_digest_does_not_change_with_images_that_no_list_names(tmp_path: Path) -> None:
+    before = opened(mask_folder(tmp_path)).digest()
+    pair(tmp_path, "unlisted")
+    assert opened(tmp_path).digest() == before
+
+
+def test_a_mask_without_image_is_told_where_folders_are_the_splits(tmp_path: Path) -> None:
+    for stem in ("train/a", "train/b", "val/c"):
+        pair(tmp_path, stem)
+    (tmp_path / "images/train/b.png").unlink()
+    assert (names(opened(tmp_path), "train"), opened(tmp_path).count("train")) == (["a", "b"], 2)
+    with pytest.raises(UnusableImageError, match=r"masks/train/b\.png has no image images/train/b"):
+        read(tmp_path, "b")
+
+
+def test_splits_drawn_by_content_hold_each_image_once_and_masks_without_image(tmp_path: Path) -> None:
+    for number in range(20):
+        pair(tmp_path, f"scene {number // 10}/{number:02d}", number)
+    (tmp_path / "images/scene 1/17.png").unlink()
+    source = opened(tmp_path, split_shares=(0.6, 0.4))
+    drawn = {split: names(source, split) for split in source.splits}
+    assert sorted(drawn["train"] + drawn["val"]) == [f"scene {number // 10}/{number:02d}" for number in range(20)]
+    assert all(5 < len(stems) < 15 for stems in drawn.values())
+    with pytest.raises(UnusableImageError, match=r"masks/scene 1/17\.png has no image images/scene 1/17"):
+        read(tmp_path, "scene 1/17", split_shares=(0.6, 0.4))
+
+
+def test_copies_of_an_image_share_a_split_that_is_drawn(tmp_path: Path) -> None:
+    for number in range(12):
+        pair(tmp_path, f"{number:02d}", number % 3)
+    source = opened(tmp_path, split_shares=(0.5, 0.5))
+    split_of = {name: split for split in source.splits for name in names(source, split)}
+    assert all(split_of[f"{number:02d}"] == split_of[f"{number % 3:02d}"] for number in range(12))
+
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+COLOURS = {"colours": (RED, GREEN, BLUE), "ignore_colours": (WHITE,)}
+VALUES = np.array([[0, 1, 2, 255]] * 3, np.uint8)
+RGB = Image.fromarray(np.array([[RED, GREEN, BLUE, WHITE]] * 3, np.uint8))
+
+
+def with_mask(root: Path, mask: bytes) -> Path:
+    """A data set whose image `a`, 3 × 4, has this file as its mask."""
+    mask_folder(root, {"train": ["a"], "val": ["b"]})
+    put(root / "images/a.png", encoded(Image.fromarray(picture(0, 3, 4))))
+    put(root / "masks/a.png", mask)
+    return root
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [RGB, RGB.convert("RGBA"), RGB.quantize(4), RGB.convert("P", palette=Image.Palette.ADAPTIVE)],
+    ids=["rgb", "opaque alpha", "2-bit", "palette"],
+)
+def test_colours_are_classes_by_the_table(mask: Image.Image, tmp_path: Path) -> None:
+    assert read(with_mask(tmp_path, encoded(mask)), "a", **COLOURS).target.tolist() == VALUES.tolist()
+
+
+def test_grey_levels_are_colours_of_three_equal_values(tmp_path: Path) -> None:
+    grey = encoded(Image.fromarray(np.array([[0, 128, 255, 0]] * 3, np.uint8)))
+    sample = read(with_mask(tmp_path, grey), "a", colours=((0, 0, 0), (128, 128, 128), WHITE))
+    assert sample.target[0].tolist() == [0, 1, 2, 0]
+
+
+def test_colours_that_mean_nothing_are_named_with_their_pixels_most_frequent_first(tmp_path: Path) -> None:
+    strange = np.array(RGB)
+    strange[0, :2], strange[1, 0] = (1, 2, 3), (9, 8, 7)
+    with pytest.raises(UnusableImageError) as caught:
+        read(with_mask(tmp_path, encoded(Image.fromarray(strange))), "a", **COLOURS)
+    assert (caught.value.file, caught.value.reason) == (
+        "masks/a.png",
+        "holds colours that are neither in source.colours nor in source.ignore_colours: [1, 2, 3] in 2 pixels, [9, 8, 7] in 1 pixels",
+    )
+
+
+def test_a_mask_full_of_strange_colours_gives_a_short_message(tmp_path: Path) -> None:
+    with pytest.raises(UnusableImageError, match=r"in 1 pixels, …$"):
+        read(with_mask(tmp_path, encoded(Image.fromarray(picture(5, 3, 4)))), "a", **COLOURS)
+
+
+def test_white_is_unknown_where_it_is_not_to_be_ignored(tmp_path: Path) -> None:
+    with pytest.raises(UnusableImageError, match=r"\[255, 255, 255\] in 3 pixels$"):
+        read(with_mask(tmp_path, encoded(RGB)), "a", colours=COLOURS["colours"])

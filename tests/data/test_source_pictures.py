@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.mask_data import encoded, labels, picture
 from trainer.data.sources.base import UnusableImageError
-from trainer.data.sources.pictures import Picture, encode_png, read_labels, read_picture
+from trainer.data.sources.pictures import Picture, encode_png, read_colours, read_labels, read_picture
 
 RGB = Image.fromarray(picture(0))
 GREY = RGB.convert("L")
@@ -193,3 +193,27 @@ def test_masks_that_are_no_whole_png_are_unusable(data: bytes) -> None:
 
 def test_masks_survive_encoding() -> None:
     assert np.array_equal(read_labels(encode_png(labels(1)), "m"), labels(1))
+
+
+def test_colours_that_can_be_seen_through_are_unusable() -> None:
+    glass = np.dstack([picture(0), np.full((12, 16), 255, np.uint8)])
+    glass[0, :3, 3] = 254
+    with pytest.raises(UnusableImageError, match=r"masks/a\.png is not opaque in 3 pixels"):
+        read_colours(encoded(Image.fromarray(glass)), "masks/a.png")
+
+
+@pytest.mark.parametrize("data", [sixteen_bit_rgb_png(), encoded(DEEP)], ids=["rgb", "grey"])
+def test_colours_of_sixteen_bits_are_unusable(data: bytes) -> None:
+    with pytest.raises(UnusableImageError, match=r"is a 16-bit PNG of mode .*; save its colours as 8-bit RGB or palette PNG"):
+        read_colours(data, "masks/a.png")
+
+
+@pytest.mark.parametrize("data", [b"", encoded(RGB)[:-40], encoded(RGB, "JPEG"), encoded(RGB, "WEBP")])
+def test_colours_that_are_no_whole_png_are_unusable(data: bytes) -> None:
+    with pytest.raises(UnusableImageError, match=r"masks/a\.png cannot be decoded"):
+        read_colours(data, "masks/a.png")
+
+
+def test_colours_are_those_of_the_picture() -> None:
+    assert np.array_equal(read_colours(encoded(RGB), "m"), picture(0))
+    assert np.array_equal(read_colours(encoded(GREY), "m"), np.dstack([np.asarray(GREY)] * 3))

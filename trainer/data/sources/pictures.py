@@ -18,6 +18,8 @@ from trainer.data.sources.base import Pixels, UnusableImageError
 _UNDECODABLE = (
     OSError,
     SyntaxError,  # what Pillow raises for a broken PNG header
+    TypeError,  # for a page of a TIFF without dimensions
+    LookupError,  # for a frame of a GIF that ends too early, and for unknown kinds of TIFF
     ValueError,
     EOFError,
     OverflowError,
@@ -42,10 +44,11 @@ def read_picture(data: bytes, file: str) -> Picture:
     """Decode an image; anything but a plain 8-bit PNG or RGB JPEG is turned upright and encoded as PNG.
 
     Raises:
-        UnusableImageError: it is truncated, of no known format, beyond Pillow's limit of pixels, or of 32-bit values.
+        UnusableImageError: it is truncated, of no known format, beyond Pillow's limit of pixels, of 32-bit values, or of several frames.
     """
     with _decoding(file):
         image = Image.open(BytesIO(data))
+        _require_one_frame(image, file)
         image.load()
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
         pixels = _rgb(ImageOps.exif_transpose(image) if turned else image, file)
@@ -67,6 +70,23 @@ def read_labels(data: bytes, file: str) -> Pixels:
     if image.mode not in {"L", "P", "1"} or (image.mode == "L" and depth != 8):  # Pillow stretches 2- and 4-bit grey to 0–255
         raise UnusableImageError(file, f"is a {depth}-bit PNG of mode {image.mode}; save class indices as 8-bit greyscale or palette PNG")
     return np.asarray(image).astype(np.uint8)
+
+
+def read_colours(data: bytes, file: str) -> Pixels:
+    """The colours of a PNG, `[H, W, 3]`: RGB, of a palette, or grey as three equal values.
+
+    Raises:
+        UnusableImageError: it is truncated, has 16 bits a channel, which hold more colours than a table, or is not opaque.
+    """
+    with _decoding(file):
+        image = Image.open(BytesIO(data), formats=["PNG"])
+        image.load()
+        colours = np.asarray(image.convert("RGBA"))
+    if (depth := _png_depth_and_colour(data)[0]) > 8:
+        raise UnusableImageError(file, f"is a {depth}-bit PNG of mode {image.mode}; save its colours as 8-bit RGB or palette PNG")
+    if clear := int((colours[:, :, 3] < 255).sum()):
+        raise UnusableImageError(file, f"is not opaque in {clear} pixels, so their colour has no meaning; save it without transparency")
+    return colours[:, :, :3]
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -91,6 +111,13 @@ def _describe(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):  # its text holds the address of a buffer
         return "its format is not recognised"
     return str(error) or type(error).__name__
+
+
+def _require_one_frame(image: Image.Image, file: str) -> None:
+    """Which frame of an animation or page of a stack is meant cannot be known. The others of MPO are previews of the first."""
+    frames = int(getattr(image, "n_frames", 1))
+    if frames > 1 and image.format != "MPO":
+        raise UnusableImageError(file, f"has {frames} frames; save the one that is meant as a picture of its own")
 
 
 def _rgb(image: Image.Image, file: str) -> Pixels:
