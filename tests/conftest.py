@@ -81,13 +81,19 @@ def rclone_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def rclone_bucket(s3_endpoint: str, rclone_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URI of a fresh bucket of rclone's server, to which the environment points during the test."""
+@pytest.fixture(scope="session")
+def rclone_client(s3_endpoint: str, rclone_endpoint: str) -> S3Client:
+    """A client that works behind the store's back."""
     import boto3
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", rclone_endpoint)
-    return _new_bucket(boto3.session.Session().client("s3"))
+    return boto3.session.Session().client("s3", endpoint_url=rclone_endpoint)
+
+
+@pytest.fixture
+def rclone_bucket(rclone_client: S3Client, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of a fresh bucket of rclone's server, to which the environment points during the test."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", rclone_client.meta.endpoint_url)
+    return _new_bucket(rclone_client)
 
 
 def _new_bucket(client: S3Client) -> str:

@@ -88,6 +88,8 @@ def scripted_peer(*answers: Answer) -> Generator[Peer]:
     turn = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # older ones say nothing to `Expect: 100-continue`, and a client waits a second for it
+
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with turn:

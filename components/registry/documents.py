@@ -26,12 +26,9 @@ def settle(store: Store, key: str, proposal: Document) -> Document:
 
     Reading it back also settles a write that arrived although its answer was lost.
     """
-    while True:
-        # S3 says that it exists also while another's write is under way, which may yet fail: then nothing stands, and ours has its turn
-        with suppress(ObjectExistsError):
-            store.put_if_absent(key, proposal.to_bytes())
-        if standing := read_document(store, key, type(proposal)):
-            return standing
+    with suppress(ObjectExistsError):
+        store.put_if_absent(key, proposal.to_bytes())
+    return type(proposal).from_bytes(store.get(key), f"{store.uri}/{key}")
 
 
 class Log(Generic[Document]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from components.registry.files import copy_file, describe_model, version_digest
 from components.registry.store import AliasHolder
 from tests.fakes import FailingStore
 from tests.registry.models import Evaluated, config, evaluated
+from trainer.canonical import short
 from trainer.errors import CorruptObjectError, StoreUnavailableError
 from trainer.reports import FileDigest, ModelVersion, RegistrationReport
 from trainer.storage import FolderStore, Store, open_store
@@ -20,14 +21,16 @@ from trainer.storage import FolderStore, Store, open_store
 WRITERS = 8
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "moto", "rclone"])
 def out(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("bucket") + "/out"
-
-
-def executor(out: str) -> Executor:
-    """Processes on a folder. The S3 server lives in this process, so there threads stand for them."""
-    return ThreadPoolExecutor(WRITERS) if out.startswith("s3:") else ProcessPoolExecutor(WRITERS, get_context("fork"))
+    """rclone's server ignores `If-None-Match`."""
+    match request.param:
+        case "folder":
+            return str(tmp_path)
+        case "moto":
+            return request.getfixturevalue("bucket") + "/out"
+        case _:
+            return request.getfixturevalue("rclone_bucket") + "/out"
 
 
 def register_one(out: str, model: Evaluated) -> RegistrationReport:
@@ -35,7 +38,7 @@ def register_one(out: str, model: Evaluated) -> RegistrationReport:
 
 
 def register_at_once(out: str, models: list[Evaluated]) -> list[RegistrationReport]:
-    with executor(out) as pool:
+    with ProcessPoolExecutor(WRITERS, get_context("fork")) as pool:
         return [future.result() for future in [pool.submit(register_one, out, model) for model in models]]
 
 
@@ -65,6 +68,16 @@ def test_of_many_that_register_at_once_the_best_is_champion_at_the_end(out: str)
     assert scores[-1] == max(model.evaluation.metrics["miou"] for model in models)
     assert scores == sorted(scores)  # max_drop is 0: each was judged against the one before it
     assert sorted(report.metrics["miou"] for report in reports if report.state == "promoted") == scores
+
+
+def test_two_that_register_at_the_same_moment_end_with_both_versions_and_one_owner_of_the_alias(out: str) -> None:
+    reports = register_at_once(out, [evaluated(out, "a", 0.6), evaluated(out, "b", 0.7)])
+    registry = StoreRegistry(open_store(out), "toy")
+    assert {short(version.version) for version in registry.versions()} == {report.version for report in reports}
+    assert sorted(report.number for report in reports) == [1, 2]
+    owner = registry.champion("champion")
+    assert owner is not None
+    assert owner.metrics["miou"] == 0.7
 
 
 def test_one_model_that_many_register_at_once_is_one_version(out: str) -> None:

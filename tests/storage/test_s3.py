@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes import Answer, scripted_peer
-from trainer.errors import ConfigError, CorruptObjectError, ObjectMissingError, StoreDeniedError, StoreError, StoreUnavailableError
+from tests.s3_server import s3_server
+from trainer.errors import (
+    ConfigError,
+    CorruptObjectError,
+    ExitCode,
+    ObjectExistsError,
+    ObjectMissingError,
+    StoreDeniedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from trainer.storage import Store
+from trainer.storage.patience import Patience
 from trainer.storage.s3 import S3Store
-from trainer.storage.s3_client import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -111,7 +121,7 @@ def test_a_closed_port_is_unavailable_within_seconds(credentials: pytest.MonkeyP
         taken.bind(("127.0.0.1", 0))
         credentials.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         begin = time.monotonic()
-        with pytest.raises(StoreUnavailableError, match=r"s3://bucket.*check that the server runs"):
+        with pytest.raises(StoreUnavailableError, match=r"s3://bucket.*Check that the server runs"):
             use(S3Store.at("s3://bucket", Patience(attempts=2, connect_seconds=1)))
         assert time.monotonic() - begin < 10
 
@@ -130,6 +140,39 @@ def test_refused_credentials_are_denied_at_once(credentials: pytest.MonkeyPatch,
         with pytest.raises(StoreDeniedError, match="check AWS_ACCESS_KEY_ID"):
             use(S3Store.at("s3://bucket", HASTY))
     assert len(peer.requests) == 1
+
+
+@every_use
+def test_a_wrong_secret_is_denied_by_a_server_that_checks_it(
+    rclone_bucket: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[Store], object]
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StoreDeniedError, match=r"s3://bucket-.*403.*check AWS_ACCESS_KEY_ID") as caught:
+        use(S3Store.at(rclone_bucket))
+    assert caught.value.exit_code == ExitCode.STORE_DENIED
+
+
+@pytest.fixture(scope="module")
+def strict_server() -> Iterator[str]:
+    """A server that knows nobody."""
+    with s3_server(INITIAL_NO_AUTH_ACTION_COUNT="0") as url:
+        yield url
+
+
+@every_use
+def test_a_key_that_the_server_does_not_know_is_denied(
+    strict_server: str, credentials: pytest.MonkeyPatch, use: Callable[[Store], object]
+) -> None:
+    credentials.setenv("AWS_ENDPOINT_URL", strict_server)
+    with pytest.raises(StoreDeniedError, match=r"s3://bucket.*403.*check AWS_ACCESS_KEY_ID"):
+        use(S3Store.at("s3://bucket"))
+
+
+@every_use
+def test_a_missing_bucket_of_rclone_is_told_as_such(rclone_bucket: str, use: Callable[[Store], object]) -> None:
+    with pytest.raises(ObjectMissingError, match=r"the bucket .*s3://no-such-bucket.* does not exist") as caught:
+        use(S3Store.at("s3://no-such-bucket/prefix"))
+    assert caught.value.exit_code == ExitCode.OBJECT_MISSING
 
 
 def test_an_expired_token_is_denied(credentials: pytest.MonkeyPatch) -> None:
@@ -182,8 +225,8 @@ def test_what_the_server_cannot_do_is_not_tried_for_ever(credentials: pytest.Mon
     with scripted_peer(Answer(501, b"<Error><Code>NotImplemented</Code></Error>")) as peer:
         credentials.setenv("AWS_ENDPOINT_URL", peer.url)
         with pytest.raises(StoreError, match="NotImplemented") as caught:
-            S3Store.at("s3://bucket", HASTY).put_if_absent("a", b"")
-    assert caught.type is StoreError
+            S3Store.at("s3://bucket", HASTY).put("a", b"")
+    assert not isinstance(caught.value, StoreUnavailableError)
     assert len(peer.requests) == 1
 
 
@@ -209,6 +252,44 @@ def listing(*names: str, more: bool) -> Answer:
     contents = "".join(f'<Contents><Key>{name}</Key><Size>1</Size><ETag>"7"</ETag></Contents>' for name in names)
     token = "<IsTruncated>true</IsTruncated><NextContinuationToken>7</NextContinuationToken>" if more else ""
     return Answer(200, f"<ListBucketResult>{contents}{token}</ListBucketResult>".encode())
+
+
+def test_what_stands_at_a_changed_body_is_sent_again(credentials: pytest.MonkeyPatch) -> None:
+    with scripted_peer(Answer(400, b"<Error><Code>BadDigest</Code></Error>"), Answer(200)) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        S3Store.at("s3://bucket", HASTY).put("a", b"1")
+    assert len(peer.requests) == 2
+
+
+@pytest.mark.parametrize("refusal", [Answer(501, b"<Error><Code>NotImplemented</Code></Error>"), Answer(400), Answer(200)])
+def test_a_server_that_does_not_take_the_condition_is_found_out_once(credentials: pytest.MonkeyPatch, refusal: Answer) -> None:
+    with scripted_peer(Answer(200), refusal, Answer(200), DENIED) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        store = S3Store.at(f"s3://refuses-{refusal.status}", HASTY)
+        for _ in range(2):
+            with pytest.raises(StoreDeniedError):
+                store.put_if_absent("b/a", b"1")
+    probe = peer.requests[0].split("/")[-1]
+    assert probe.startswith(".sightline-probe-")
+    folder = f"/refuses-{refusal.status}/b"  # a bucket of its own: what is known of one is known to the whole process
+    tried = [f"PUT {folder}/{probe}", f"PUT {folder}/{probe}", f"DELETE {folder}/{probe}"]
+    assert peer.requests == [*tried, f"HEAD {folder}/a", f"HEAD {folder}/a"]
+
+
+def test_a_conflict_of_two_conditional_writes_is_tried_again_until_one_stands(credentials: pytest.MonkeyPatch) -> None:
+    exists, conflict = Answer(412), Answer(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>")
+    with scripted_peer(Answer(200), exists, Answer(200), conflict, exists) as peer:
+        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
+        with pytest.raises(ObjectExistsError, match="s3://conflict/a exists already"):
+            S3Store.at("s3://conflict", HASTY).put_if_absent("a", b"1")
+    assert peer.requests[3:] == ["PUT /conflict/a", "PUT /conflict/a"]
+
+
+@pytest.mark.parametrize("key", ["a/.sightline-turns/b", ".sightline-x"])
+def test_names_that_are_the_stores_own_are_no_keys(key: str) -> None:
+    for write in (lambda: S3Store("bucket").put(key, b""), lambda: S3Store("bucket").delete(key)):
+        with pytest.raises(ConfigError, match="the store's own"):
+            write()
 
 
 def test_a_listing_of_many_pages_is_whole_and_sorted_whatever_order_the_server_has(credentials: pytest.MonkeyPatch) -> None:

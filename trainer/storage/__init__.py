@@ -5,14 +5,18 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from trainer.errors import ConfigError
-from trainer.storage.base import Entry, Store
+from trainer.storage.base import RESERVED, Dialect, Entry, Store
 from trainer.storage.folder import FolderStore
+from trainer.storage.patience import Patience
 
-__all__ = ["Entry", "FolderStore", "Store", "join", "open_store", "split_uri"]
+__all__ = ["RESERVED", "Dialect", "Entry", "FolderStore", "Patience", "Store", "join", "open_store", "split_uri"]
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, patience: Patience | None = None) -> Store:
     """The store at a URI: a path, `file:///path`, or `s3://bucket/prefix`.
+
+    Args:
+        patience: with a server that is slow or fails; a folder takes as long as its file system does.
 
     Raises:
         ConfigError: another scheme, or no bucket.
@@ -25,7 +29,7 @@ def open_store(uri: str) -> Store:
     if scheme == "s3":
         from trainer.storage.s3 import S3Store  # boto3 takes a while to import; a folder does not need it
 
-        return S3Store.at(uri)
+        return S3Store.at(uri, patience)
     raise ConfigError(f"{uri}: unknown scheme {scheme}://; use a folder, file:// or s3://bucket/prefix")
 
 

@@ -9,6 +9,8 @@ from typing import BinaryIO, Protocol
 
 from trainer.errors import ConfigError, CorruptObjectError
 
+RESERVED = ".sightline-"  # begins the names of the stores' own files and objects: no key holds one, and no listing shows one
+
 
 @dataclass(frozen=True, order=True)
 class Entry:
@@ -17,6 +19,16 @@ class Entry:
     key: str
     size: int
     etag: str = ""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a store does by itself. What it does not is made up for: slower, and by ADR 0010 with a weaker promise in one case."""
+
+    conditional_writes: bool
+    ranges: bool
+    multipart: bool
+    sorted_listing: bool
 
 
 class Store(Protocol):
@@ -68,6 +80,10 @@ class Store(Protocol):
         """The same store, rooted at a folder of it."""
         ...
 
+    def dialect(self) -> Dialect:
+        """What the store does by itself, found by trying it on objects of its own, which are gone at the end."""
+        ...
+
 
 def checked_key(key: str) -> str:
     """The key, if it stays inside its store.
@@ -79,6 +95,21 @@ def checked_key(key: str) -> str:
     if not key or "\\" in key or "\0" in key or any(part in {"", ".", ".."} for part in parts):
         raise ConfigError(f"{key!r} is not a key: write a relative path without '..', '.' or empty parts")
     return key
+
+
+def checked_new_key(key: str) -> str:
+    """The key, if it may be written.
+
+    Raises:
+        ConfigError: `checked_key` refuses it, or a part of it is reserved.
+    """
+    if is_reserved(checked_key(key)):
+        raise ConfigError(f"{key!r}: names that begin with {RESERVED} are the store's own, for what is unfinished; choose another")
+    return key
+
+
+def is_reserved(key: str) -> bool:
+    return f"/{RESERVED}" in f"/{key}"
 
 
 def checked_prefix(prefix: str) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from trainer.errors import ConfigError, ObjectExistsError, ObjectMissingError, StoreDeniedError, StoreError, StoreUnavailableError
-from trainer.storage.base import Entry, checked_key, checked_length, checked_prefix
+from trainer.storage.base import RESERVED, Dialect, Entry, checked_key, checked_length, checked_new_key, checked_prefix
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_PART = ".sightline-part-"  # begins the names of files that are being written; they are not listed
+_PART = RESERVED + "part-"  # begins the names of files that are being written
+_LOCK = RESERVED + "lock"
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}  # FAT answers the first, FUSE any
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -40,7 +44,12 @@ class FolderStore:
             file.write(data)
 
     def put_if_absent(self, key: str, data: bytes) -> None:
-        with self._new_file(key, _link_if_absent) as file:
+        """Of several that write at once exactly one wins.
+
+        Where there are no hard links this rests on a lock of the file system, which holds as far as its locks reach: on a local disk
+        always; on a network file system mounted on several machines only if it passes locks on.
+        """
+        with self._new_file(key, _publish_if_absent) as file:
             file.write(data)
 
     @contextmanager
@@ -74,13 +83,16 @@ class FolderStore:
     def below(self, folder: str) -> FolderStore:
         return FolderStore(self._where(checked_key(folder)), self.root / folder)
 
+    def dialect(self) -> Dialect:
+        with _typed_errors(self.uri):
+            _make_folder(self.root)
+            return Dialect(conditional_writes=_has_hard_links(self.root), ranges=True, multipart=True, sorted_listing=True)
+
     def _where(self, key: str) -> str:
         return f"{self.uri.rstrip('/')}/{key}"
 
     def _path_to_change(self, key: str) -> Path:
-        path = self.root / checked_key(key)
-        if path.name.startswith(_PART):
-            raise ConfigError(f"{self._where(key)}: names that begin with {_PART} are those of unfinished files; choose another")
+        path = self.root / checked_new_key(key)
         if not path.parent.resolve().is_relative_to(self.root):
             raise StoreDeniedError(f"{self._where(key)} leads out of the store through a symbolic link, so it is not changed")
         return path
@@ -124,7 +136,7 @@ class FolderStore:
                 children = list(os.scandir(self.root / folder))
             except _NOTHING_THERE:
                 return []
-            wanted = [child for child in children if child.name.startswith(start) and not child.name.startswith(_PART)]
+            wanted = [child for child in children if child.name.startswith(start) and not child.name.startswith(RESERVED)]
             return [(child.name + "/" * child.is_dir(), Path(child.path)) for child in wanted]
 
 
@@ -154,11 +166,37 @@ def _size_of_file(path: Path) -> int | None:
             return None
 
 
-def _link_if_absent(part: Path, path: Path) -> None:
+def _publish_if_absent(part: Path, path: Path) -> None:
     try:
         path.hardlink_to(part)  # unlike a rename it fails where there is something
     except FileExistsError:
         raise ObjectExistsError(f"{path} exists already") from None
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        _rename_if_absent(part, path)
+
+
+def _rename_if_absent(part: Path, path: Path) -> None:
+    """Look and rename under a lock, which the kernel lifts when its holder dies."""
+    with path.with_name(_LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.lexists(path):
+            raise ObjectExistsError(f"{path} exists already")
+        part.replace(path)
+
+
+def _has_hard_links(folder: Path) -> bool:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=_PART) as file:
+        link = Path(file.name + "-link")
+        try:
+            link.hardlink_to(file.name)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            return False
+        link.unlink()
+    return True
 
 
 def _make_folder(path: Path) -> None:

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
-import xxhash
-
-from trainer.errors import ConfigError, CorruptObjectError, ObjectMissingError
-from trainer.storage.base import Entry, checked_key, checked_length, checked_prefix
-from trainer.storage.s3_client import Connection, Patience
-from trainer.storage.s3_errors import BODY_CUT_SHORT, typed_errors
+from trainer.errors import ConfigError, CorruptObjectError, ObjectExistsError, ObjectMissingError
+from trainer.storage.base import RESERVED, Dialect, Entry, checked_key, checked_length, checked_new_key, checked_prefix, is_reserved
+from trainer.storage.patience import Deadline, Patience
+from trainer.storage.s3_client import Connection
+from trainer.storage.s3_dialect import find_dialect, honours_conditions
+from trainer.storage.s3_download import Download, download
+from trainer.storage.s3_parts import DIGEST, Target, digest_of
+from trainer.storage.s3_upload import PART_BYTES, upload
+from trainer.storage.turns import TURNS, own_turn
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectTypeDef
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
 
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")
-_DIGEST = "xxh3"  # the name in the object's metadata: x-amz-meta-xxh3
-_IN_ONE_REQUEST = 64 << 20  # bytes; more go up in parts
-_IN_MEMORY = 16 << 20  # bytes of an upload; more wait on the disk
 
 
 class S3Store:
     """A store in a bucket, below a prefix.
 
-    Every object that it writes carries the xxh3-128 digest of its bytes in its metadata; a whole read verifies it, and objects that
-    others wrote without one are read as they are. It may be pickled, used after a fork, and shared by threads.
+    Every object that it writes in one piece carries the xxh3-128 digest of its bytes in its metadata; a whole read verifies it.
+    Objects without one, which others wrote or which were streamed in parts, are read as they are. A store may be pickled, used after
+    a fork, and shared by threads.
     """
 
     def __init__(self, bucket: str, prefix: str = "", connection: Connection | None = None) -> None:
@@ -58,43 +56,46 @@ class S3Store:
         return f"s3://{self._bucket}/{self._base}".rstrip("/")
 
     def put(self, key: str, data: bytes) -> None:
-        metadata = {_DIGEST: xxhash.xxh3_128_hexdigest(data)}
-        if len(data) > _IN_ONE_REQUEST:
-            self._upload(key, io.BytesIO(data), metadata)
+        target = self._target(key)
+        if len(data) <= PART_BYTES:
+            target.put(data)
             return
-        with typed_errors(self._where(key)):
-            self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, Metadata=metadata)
+        with upload(target, digest_of(data)) as file:
+            file.write(data)
 
     def put_if_absent(self, key: str, data: bytes) -> None:
-        metadata = {_DIGEST: xxhash.xxh3_128_hexdigest(data)}
-        with typed_errors(self._where(key)):
-            self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, Metadata=metadata, IfNoneMatch="*")
+        """Of several that write at once exactly one wins; for a server without conditional writes see `trainer.storage.turns`."""
+        target = self._target(key)
+        folder, slash, name = target.key.rpartition("/")
+        if honours_conditions(self._connection, self._bucket, folder + slash):
+            target.put(data, IfNoneMatch="*")
+            return
+        self._refuse_if_there(key)
+        with own_turn(S3Store(self._bucket, f"{folder}{slash}{RESERVED}{TURNS}/{name}", self._connection)) as turn:
+            self._refuse_if_there(key)
+            target.put(data, limit_seconds=turn.left())
 
     @contextmanager
     def open_upload(self, key: str) -> Generator[BinaryIO]:
-        checked_key(key)
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-            file = cast(BinaryIO, spool)
+        with upload(self._target(key)) as file:
             yield file
-            file.seek(0)
-            digest = hashlib.file_digest(spool, xxhash.xxh3_128).hexdigest()
-            file.seek(0)
-            self._upload(key, file, {_DIGEST: digest})
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         where = self._where(key)
-        if start == end and self.stat(key):  # HTTP cannot ask for nothing
-            return b""
+        if start == end:  # HTTP cannot ask for nothing
+            return self._nothing_of(key)
         whole = start == 0 and end is None
-        data, metadata = self._download(key, "" if whole else f"bytes={start}-{'' if end is None else end - 1}")
+        found = self._download(key, "" if whole else f"bytes={start}-{'' if end is None else end - 1}")
         if whole:
-            _check_digest(data, metadata.get(_DIGEST), where)
+            _check_digest(found.data, found.metadata.get(DIGEST), where)
+            return found.data
+        data = found.data if found.is_range else found.data[start:end]  # a server may answer a range with the whole
         return checked_length(data, where, start, end)
 
     def stat(self, key: str) -> Entry | None:
+        full = self._full(key)
         try:
-            with typed_errors(self._where(key)):
-                head = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
+            head = self._connection.ask(lambda client, _: client.head_object(Bucket=self._bucket, Key=full), self._where(key))
         except ObjectMissingError:
             self._check_bucket()
             return None
@@ -102,22 +103,19 @@ class S3Store:
 
     def keys(self, prefix: str = "") -> Iterator[Entry]:
         where, full = self._where(prefix), self._base + checked_prefix(prefix)
-        with typed_errors(where):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=full)
-            entries = [_entry(item, self._base) for page in pages for item in page.get("Contents", ())]
-        objects = [entry for entry in entries if entry.key and not entry.key.endswith("/")]  # consoles mark folders by empty objects
+        entries = [_entry(item, self._base) for page in self._pages(full, where) for item in page.get("Contents", ())]
+        objects = [entry for entry in entries if _is_object(entry.key)]
         return iter(sorted(objects))  # not every server lists in the order that AWS does
 
     def delete(self, key: str) -> None:
-        with typed_errors(self._where(key)):
-            self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
+        target = self._target(key)
+        self._connection.ask(lambda client, _: client.delete_object(Bucket=self._bucket, Key=target.key), target.where)
 
     def below(self, folder: str) -> S3Store:
         return S3Store(self._bucket, self._full(folder), self._connection)
 
-    @property
-    def _client(self) -> S3Client:
-        return self._connection.client
+    def dialect(self) -> Dialect:
+        return find_dialect(self._connection, self._bucket, self._base)
 
     def _full(self, key: str) -> str:
         return self._base + checked_key(key)
@@ -125,32 +123,48 @@ class S3Store:
     def _where(self, key: str) -> str:
         return f"{self.uri}/{key}"
 
+    def _target(self, key: str) -> Target:
+        return Target(self._connection, self._bucket, self._full(checked_new_key(key)), self._where(key))
+
+    def _nothing_of(self, key: str) -> bytes:
+        if self.stat(key) is None:
+            raise ObjectMissingError(f"{self._where(key)} does not exist")
+        return b""
+
+    def _refuse_if_there(self, key: str) -> None:
+        if self.stat(key):
+            raise ObjectExistsError(f"{self._where(key)} exists already")
+
     def _check_bucket(self) -> None:
         """A HEAD answers 404 for a missing object and for a missing bucket alike."""
-        with typed_errors(f"the bucket s3://{self._bucket}"):
-            self._client.head_bucket(Bucket=self._bucket)
+        self._connection.ask(lambda client, _: client.head_bucket(Bucket=self._bucket), f"the bucket s3://{self._bucket}")
 
-    def _upload(self, key: str, file: BinaryIO | io.BytesIO, metadata: dict[str, str]) -> None:
-        with typed_errors(self._where(key)):
-            self._client.upload_fileobj(file, self._bucket, self._full(key), ExtraArgs={"Metadata": metadata})
+    def _download(self, key: str, span: str) -> Download:
+        full, read_seconds = self._full(key), self._connection.patience.read_seconds
 
-    def _download(self, key: str, span: str) -> tuple[bytes, dict[str, str]]:
-        """An object's bytes and metadata. boto3 tries again until it has an answer; a body that breaks off is ours to ask for again."""
-        attempts_left = self._connection.patience.attempts
-        with typed_errors(self._where(key)):
-            while True:
-                attempts_left -= 1
-                answer = self._ask(key, span)
-                try:
-                    return answer["Body"].read(), answer["Metadata"]
-                except BODY_CUT_SHORT:
-                    if not attempts_left:
-                        raise
+        def attempt(client: S3Client, deadline: Deadline) -> Download:
+            if span:
+                answer = client.get_object(Bucket=self._bucket, Key=full, Range=span)
+            else:
+                answer = client.get_object(Bucket=self._bucket, Key=full)
+            return download(answer, deadline, read_seconds)
 
-    def _ask(self, key: str, span: str) -> GetObjectOutputTypeDef:
-        if not span:
-            return self._client.get_object(Bucket=self._bucket, Key=self._full(key))
-        return self._client.get_object(Bucket=self._bucket, Key=self._full(key), Range=span)
+        return self._connection.ask(attempt, self._where(key))
+
+    def _pages(self, prefix: str, where: str) -> Iterator[ListObjectsV2OutputTypeDef]:
+        token = ""
+        while True:
+            page = self._connection.ask(lambda client, _, token=token: _list(client, self._bucket, prefix, token), where)
+            yield page
+            token = page.get("NextContinuationToken", "")
+            if not token:
+                return
+
+
+def _list(client: S3Client, bucket: str, prefix: str, token: str) -> ListObjectsV2OutputTypeDef:
+    if not token:
+        return client.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
 
 
 def _entry(item: ObjectTypeDef, base: str) -> Entry:
@@ -158,9 +172,14 @@ def _entry(item: ObjectTypeDef, base: str) -> Entry:
     return Entry(key.removeprefix(base), size, tag.strip('"'))
 
 
+def _is_object(key: str) -> bool:
+    """Consoles mark folders by empty objects, and some names are the store's own."""
+    return bool(key) and not key.endswith("/") and not is_reserved(key)
+
+
 def _check_digest(data: bytes, wanted: str | None, where: str) -> None:
-    found = xxhash.xxh3_128_hexdigest(data)
+    found = digest_of(data)
     if wanted not in {None, found}:
         raise CorruptObjectError(
-            f"{where} has the digest {_DIGEST}:{found}; it was written with {_DIGEST}:{wanted}. Delete it and make it again"
+            f"{where} has the digest {DIGEST}:{found}; it was written with {DIGEST}:{wanted}. Delete it and make it again"
         )
