@@ -39,8 +39,9 @@ lock: | $(UV)  ## Compile the requirement files from pyproject.toml
 pipelines: .venv/.synced  ## Compile the pipelines' YAML from their code and recipes
 	$(PY) -m pipelines.compile
 
-reference: .venv/.synced  ## Write the tables of docs/recipes.md from the config
+reference: .venv/.synced  ## Write the tables of docs/recipes.md, and the recipes' JSON Schema, from the config
 	$(PY) -m pipelines.reference
+	.venv/bin/sightline config --schema > docs/recipe.schema.json
 
 clean:  ## Remove outputs and caches, not the environment
 	rm -rf outputs .sightline .pytest_cache .ruff_cache .import_linter_cache build dist

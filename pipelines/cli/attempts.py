@@ -20,10 +20,14 @@ from trainer.storage import open_store, split_uri
 
 @dataclass(frozen=True)
 class Plan:
-    """The pipeline's arguments with an attempt for each stage, and the records of the stages that the cache is to answer."""
+    """The pipeline's arguments with an attempt for each stage, and the records of the stages that the cache is to answer.
+
+    `because` says why the first stage after those has to run.
+    """
 
     arguments: dict[str, str]
     expected: dict[str, StageRecord]
+    because: str
 
 
 def new_generation() -> str:
@@ -44,28 +48,36 @@ def plan_attempts(pipeline: CompiledPipeline, arguments: Mapping[str, str], memo
     token = secrets.token_hex(4)
     complete = {**arguments, **{f"{stage}_attempt": token for stage in pipeline.stages}}
     expected: dict[str, StageRecord] = {}
+    because = ""
     for stage in pipeline.stages:
         if stage == rerun_from or (fresh and stage == "train"):
+            because = "it was asked for"
             break
-        record = _usable(pipeline, stage, complete, expected, memory)
-        if record is None:
+        answer = _answer(pipeline, stage, complete, expected, memory)
+        if isinstance(answer, str):
+            because = answer
             break
-        expected[stage] = record
-        complete[f"{stage}_attempt"] = record.parameters["attempt"]
+        expected[stage] = answer
+        complete[f"{stage}_attempt"] = answer.parameters["attempt"]
     if fresh:
         complete["train_attempt"] = fresh
-    return Plan(complete, expected)
+    return Plan(complete, expected, because)
 
 
-def _usable(
+def _answer(
     pipeline: CompiledPipeline, stage: str, arguments: Mapping[str, str], expected: Mapping[str, StageRecord], memory: Path
-) -> StageRecord | None:
-    """The record of a stage, all before it being answered from the cache, if its outputs are still there."""
+) -> StageRecord | str:
+    """What the cache is to say of a stage, all before it being answered; or why the stage has to run."""
+    if not pipeline.is_cached(stage):
+        return "it always does"
     parameters = pipeline.parameters(stage, arguments, {name: record.outputs for name, record in expected.items()})
-    if not pipeline.is_cached(stage) or parameters is None or parameters.get("source_digest") == "":
-        return None  # an empty digest: the source could not be looked at, so it may have changed
+    if parameters is None or parameters.get("source_digest") == "":
+        return "what it is given could not be looked at, so it may have changed"
     record = recall(memory, stage, parameters)
-    return record if record and all(_exists(uri) for uri in record.documents) else None
+    if record is None:
+        return "it has not run from this folder with this config, data and code"
+    gone = [uri for uri in record.documents if not _exists(uri)]
+    return f"{gone[0]} is gone" if gone else record
 
 
 def _exists(uri: str) -> bool:

@@ -10,9 +10,10 @@ from pipelines.cli.runs import RunRecord
 from trainer.reports import RegistrationReport
 
 
-def tell_ending(record: RunRecord, log: Path, stream: TextIO) -> None:
-    """Print them."""
+def tell_ending(record: RunRecord, log: Path, trouble: str, stream: TextIO) -> None:
+    """Print them; `trouble` is why the run's record could not be kept in OUT."""
     lines = _of_success(record) if record.state == "succeeded" else _of_failure(record, log)
+    lines += [("record", f"not kept in OUT: {trouble}")] if trouble else []
     for label, text in lines:
         print(f"{label:<8} {text}", file=stream, flush=True)
 

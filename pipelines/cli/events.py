@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ Event = dict[str, Any]
 
 
 class EventTail:
-    """What has been appended to a file of events since the last look. A line is read once it is whole."""
+    """What has been appended to a file of events since the last look. A line is read once it is whole.
+
+    One that is no event is passed over: where the disk was full it was cut short, and the next one follows on the same line.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,4 +30,5 @@ class EventTail:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                yield json.loads(line)
+                with suppress(json.JSONDecodeError, UnicodeDecodeError):
+                    yield json.loads(line)

@@ -21,10 +21,11 @@ from pipelines.cli.runs import RunRecord, RunState, StageSummary
 from pipelines.cli.workspace import Workspace, new_run_id
 from pipelines.compiled import CompiledPipeline
 from trainer import environment
-from trainer.errors import ExitCode, MissingExtraError
+from trainer.errors import ExitCode, MissingExtraError, StoreError
 from trainer.storage import open_store
 
 _POLL_SECONDS = 0.1
+_INTERRUPTED = "interrupted: ending the stage; Ctrl-C again stops at once"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def execute(request: Request, plan: Plan, workspace: Workspace) -> int:
     """Run it, tell about it, keep its record; returns the command's exit code."""
     record = _new_record(request, plan)
     workspace.save(record)
+    _put_in_out(record, "run.json", record.to_bytes())  # from now on `gc` knows of it, wherever it is called
     begin = time.monotonic()
     stream = sys.stderr if request.as_json else sys.stdout
     with open_renderer(request.pipeline.stages, stream) as renderer:
@@ -56,13 +58,12 @@ def execute(request: Request, plan: Plan, workspace: Workspace) -> int:
     state: RunState = "interrupted" if signals else "succeeded" if child_code == 0 else "failed"
     record = record.finished(state, round(time.monotonic() - begin, 3), workspace.stage_records(record.run), plan.expected)
     workspace.save(record)
-    tell_ending(record, workspace.run_folder(record.run) / "kfp.log", stream)
+    trouble = _copy_to_out(record, workspace) if len(signals) < 2 else ""  # who stops at once does not want to wait for a store
+    tell_ending(record, workspace.run_folder(record.run) / "kfp.log", trouble, stream)
     if request.as_json:
-        outcome = "succeeded" if state == "succeeded" else "failed"  # for whoever waits, an interrupted run is one that failed
-        print(json.dumps({**record.summary(), "state": outcome}))
-    if not signals:  # whoever interrupts does not want to wait for a store
-        _copy_to_out(record, workspace)
-    return _exit_code(record, signals)
+        succeeded = state == "succeeded" and not trouble  # for whoever waits, an interrupted run is one that failed
+        print(json.dumps({**record.summary(), "state": "succeeded" if succeeded else "failed"}))
+    return _exit_code(record, signals) or (ExitCode.UNCLASSIFIED if trouble else ExitCode.OK)
 
 
 def _new_record(request: Request, plan: Plan) -> RunRecord:
@@ -87,10 +88,16 @@ def _run_child(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspa
     folder = workspace.run_folder(record.run)
     events = EventTail(folder / "events.jsonl")
     command, variables = _child_command(record, pipeline, workspace), _child_environment(record, folder, workspace)
-    with signals_noted() as signals, (folder / "kfp.log").open("wb") as log, process_group(command, variables, log) as child:
+    with (
+        signals_noted() as signals,
+        (folder / "kfp.log").open("wb") as log,
+        process_group(command, variables, log, is_urgent=lambda: len(signals) > 1) as child,
+    ):
         while child.poll() is None and not signals:
             renderer.show_all(events.new())
             time.sleep(_POLL_SECONDS)
+        if signals:
+            renderer.write(_INTERRUPTED)
     renderer.show_all(events.new())
     renderer.end(succeeded=child.returncode == 0)
     return child.returncode, signals if child.returncode else []  # one that came at the very end ended nothing
@@ -117,11 +124,20 @@ def _child_environment(record: RunRecord, folder: Path, workspace: Workspace) ->
     }
 
 
-def _copy_to_out(record: RunRecord, workspace: Workspace) -> None:
-    folder, store = workspace.run_folder(record.run), open_store(record.out)
-    for path in (folder / "run.json", folder / "events.jsonl", *sorted(folder.glob("stages/*.json"))):
-        if path.exists():
-            store.put(f"runs/{record.run}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+def _copy_to_out(record: RunRecord, workspace: Workspace) -> str:
+    """Keep the run in OUT, its record last; returns why that failed, or nothing."""
+    folder = workspace.run_folder(record.run)
+    try:
+        for path in (*sorted(folder.glob("stages/*.json")), folder / "events.jsonl", folder / "run.json"):
+            if path.exists():
+                _put_in_out(record, path.relative_to(folder).as_posix(), path.read_bytes())
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _put_in_out(record: RunRecord, name: str, data: bytes) -> None:
+    open_store(record.out).put(f"runs/{record.run}/{name}", data)
 
 
 def _exit_code(record: RunRecord, signals: list[int]) -> int:

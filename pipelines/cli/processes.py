@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from trainer.reports import Report
 
-PATIENCE_SECONDS = 30.0  # between SIGTERM and SIGKILL: a rank ends its step and saves; torch gives it as long
+PATIENCE_SECONDS = 30.0  # between SIGINT and SIGKILL: a rank ends its step and saves; torch gives it as long
 
 
 class Process(Report):
@@ -66,21 +66,23 @@ def signals_noted() -> Generator[list[int]]:
 
 
 @contextmanager
-def process_group(command: Sequence[str], environment: Mapping[str, str], log: BinaryIO) -> Generator[subprocess.Popen[bytes]]:
-    """A child that leads a process group of its own; what is left of the group at the end is ended."""
+def process_group(
+    command: Sequence[str], environment: Mapping[str, str], log: BinaryIO, is_urgent: Callable[[], bool]
+) -> Generator[subprocess.Popen[bytes]]:
+    """A child that leads a process group of its own; what is left of the group at the end is ended, without patience where it is urgent."""
     child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
         yield child
     finally:
-        _end_group(child)
+        _end_group(child, is_urgent)
 
 
-def _end_group(leader: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the whole group, and SIGKILL to what is left of it after a while."""
+def _end_group(leader: subprocess.Popen[bytes], is_urgent: Callable[[], bool]) -> None:
+    """SIGINT to the whole group, on which Python cleans up, as it would not on SIGTERM; SIGKILL to what is left of it after a while."""
     with suppress(ProcessLookupError):
-        os.killpg(leader.pid, signal.SIGTERM)
+        os.killpg(leader.pid, signal.SIGINT)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not is_urgent():
             leader.poll()  # reaped, so that it does not count as there
             os.killpg(leader.pid, 0)
             time.sleep(0.05)

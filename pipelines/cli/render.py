@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.cli.events import Event
-from trainer.config import TASK_METRICS
+from trainer.config import TASKS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -124,8 +124,8 @@ def finished_line(event: Mapping[str, Any]) -> str:
 
 def score_line(metrics: Mapping[str, float | None]) -> str:
     """`miou 0.610  pixel_accuracy 0.930`: what the tasks call their metrics, each in its order."""
-    known = [(name, metrics.get(name)) for names in TASK_METRICS.values() for name in names]
-    return "  ".join(f"{name} {value:.3f}" for name, value in known if value is not None)
+    names = next((task.metrics for task in TASKS.values() if task.metrics[0] in metrics), ())
+    return "  ".join(f"{name} {value:.3f}" for name in names if (value := metrics.get(name)) is not None)
 
 
 def stage_line(mark: str, stage: str, *parts: str) -> str:
@@ -138,6 +138,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:5.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def byte_size(count: int) -> str:
+    """`12.4 MB`, in powers of 1000."""
+    power = min((len(str(count)) - 1) // 3, 4)
+    return f"{count / 1000**power:.1f} {'kMGT'[power - 1]}B" if power else f"{count} B"
 
 
 def progress_details(event: Mapping[str, Any]) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 
+from pipelines.cli.schema import recipe_schema
 from trainer.config import RunConfig
 from trainer.recipe import load_config
 
 
 def print_config(args: argparse.Namespace) -> int:
-    """Print it: YAML that is a recipe again, its digests as comments; returns the exit code."""
+    """Print it: YAML that is a recipe again, its digests as comments; or the schema of all recipes. Returns the exit code."""
+    if args.schema:
+        print(recipe_schema(), end="")
+        return 0
     config = load_config(args.recipe, args.overrides, source=args.source, data=args.data)
     digests = {"config_digest": config.config_digest, "dataset_digest": _dataset_digest(config), "train_digest": None}
     if args.json:

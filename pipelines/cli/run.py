@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.launcher.workers import parse_workers
 from pipelines.cli.attempts import new_generation, plan_attempts
+from pipelines.cli.dry_run import dry_run
 from pipelines.cli.execution import Request, execute, require_kfp
 from pipelines.cli.workspace import Workspace
 from pipelines.compiled import RECIPES, CompiledPipeline, open_pipeline
@@ -20,16 +21,19 @@ from trainer.storage import open_store
 
 def run(args: argparse.Namespace) -> int:
     """Returns the command's exit code; see `pipelines.cli.main`."""
-    require_kfp("sightline run")
+    if not args.dry_run:
+        require_kfp("sightline run")
     pipeline, workspace = open_pipeline(args.pipeline), Workspace()
     parse_workers(args.workers)
     recipe = _recipe(args.pipeline, args.recipe, args.data)
     config = load_config(recipe, args.overrides, source=args.source, data=args.data)
+    _require_task(config, args.pipeline, recipe)
     out = _absolute(args.out)
     open_store(out)  # an unknown scheme is told before any work
     fresh = new_generation() if args.fresh else ""
     plan = plan_attempts(pipeline, pipeline_arguments(pipeline, config, out), workspace.stages, fresh=fresh)
-    return execute(Request(pipeline, recipe, command_line(), out, args.workers, args.json), plan, workspace)
+    request = Request(pipeline, recipe, command_line(), out, args.workers, args.json)
+    return dry_run(request, plan, config) if args.dry_run else execute(request, plan, workspace)
 
 
 def pipeline_arguments(pipeline: CompiledPipeline, config: RunConfig, out: str) -> dict[str, str]:
@@ -51,6 +55,14 @@ def _recipe(pipeline: str, recipe: str | None, data: str | None) -> str:
         known = ", ".join(recipe_names())
         raise ConfigError(f"--data {data} needs a recipe, which says what its classes are: give --recipe, one of {known}, or a YAML file")
     return recipe or RECIPES[pipeline]
+
+
+def _require_task(config: RunConfig, pipeline: str, recipe: str) -> None:
+    if config.task.name != pipeline:
+        raise ConfigError(
+            f"recipe {recipe} is for {config.task.name}, but the pipeline is {pipeline}; write sightline run {config.task.name}, "
+            "or take another recipe"
+        )
 
 
 def _absolute(out: str) -> str:

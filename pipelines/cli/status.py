@@ -10,6 +10,7 @@ from pipelines.cli.processes import is_alive
 from pipelines.cli.render import duration, score_line
 from pipelines.cli.runs import RunRecord, StageSummary, summaries
 from pipelines.cli.workspace import Workspace
+from trainer.errors import DataError
 
 _INITIALS = {"ran": "✓", "cached": "=", "refused": "✗", "failed": "✗", "running": "…", "not reached": "·"}
 
@@ -21,8 +22,12 @@ def status(args: argparse.Namespace) -> int:
         record = current(workspace.load(args.run), workspace)
         print(json.dumps(record.summary()) if args.json else "\n".join(_one_run(record)))
         return 0
-    records = [current(workspace.load(run), workspace) for run in workspace.runs()]
-    print(json.dumps([record.summary() for record in records]) if args.json else "\n".join(_all_runs(records)))
+    records, unreadable = _load_all(workspace)
+    if args.json:
+        told = [{"run": run, "state": "unreadable", "cause": cause} for run, cause in unreadable.items()]
+        print(json.dumps([*(record.summary() for record in records), *told]))
+    else:
+        print("\n".join(_all_runs(records, unreadable)))
     return 0
 
 
@@ -35,18 +40,31 @@ def current(record: RunRecord, workspace: Workspace) -> RunRecord:
     return record.model_copy(update={"state": state, "stages": stages})
 
 
-def _all_runs(records: list[RunRecord]) -> list[str]:
-    if not records:
+def _load_all(workspace: Workspace) -> tuple[list[RunRecord], dict[str, str]]:
+    """The runs, newest first, and those whose record cannot be read, each with the reason."""
+    records: list[RunRecord] = []
+    unreadable: dict[str, str] = {}
+    for run in workspace.runs():
+        try:
+            records.append(current(workspace.load(run), workspace))
+        except DataError as error:
+            unreadable[run] = str(error)
+    return records, unreadable
+
+
+def _all_runs(records: list[RunRecord], unreadable: dict[str, str]) -> list[str]:
+    if not records and not unreadable:
         return ["no runs yet; start one with: sightline run segmentation"]
-    width = max(len(record.run) for record in records)
-    header = f"{'run':<{width}}  {'state':<11}  {'stages':<6}  {'time':>12}  miou"
-    return [header, *(_row(record, width) for record in records)]
+    width = max(map(len, [*unreadable, *(record.run for record in records)]))
+    header = f"{'run':<{width}}  {'state':<11}  {'stages':<6}  {'time':>12}  score"
+    unread = [f"{run:<{width}}  unreadable   {cause}" for run, cause in unreadable.items()]
+    return [header, *(_row(record, width) for record in records), *unread]
 
 
 def _row(record: RunRecord, width: int) -> str:
     marks = "".join(_INITIALS[stage.state] for stage in record.stages.values())
-    miou = f"{record.metrics['miou']:.3f}" if "miou" in record.metrics else ""
-    return f"{record.run:<{width}}  {record.state:<11}  {marks:<6}  {duration(record.seconds):>12}  {miou}".rstrip()
+    score = score_line(record.metrics).partition("  ")[0]  # the task's main one
+    return f"{record.run:<{width}}  {record.state:<11}  {marks:<6}  {duration(record.seconds):>12}  {score}".rstrip()
 
 
 def _one_run(record: RunRecord) -> list[str]:

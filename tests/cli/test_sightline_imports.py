@@ -22,6 +22,7 @@ HEAVY = ("torch", "torchvision", "timm", "kfp", "kubernetes", "boto3", "sklearn"
         "import pipelines.compiled",
         "import pipelines.local",
         "import pipelines.cli.run, pipelines.cli.rerun, pipelines.cli.status, pipelines.cli.resolved",
+        "import pipelines.cli.gc, pipelines.cli.dry_run, pipelines.cli.completion, pipelines.cli.schema",
         "import pipelines.cli.main\ntry: pipelines.cli.main.main(['--help'])\nexcept SystemExit: pass",
     ],
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pipelines.cli.events import EventTail
-from pipelines.cli.render import LiveRenderer, Renderer, duration, open_renderer, progress_details
+from pipelines.cli.render import LiveRenderer, Renderer, byte_size, duration, open_renderer, progress_details
 
 STAGES = ("prepare", "train", "evaluate", "register")
 FINISHED = {"event": "stage_finished", "stage": "train", "seconds": 42.1, "metrics": {"miou": 0.61}, "state": "ran"}
@@ -129,3 +129,18 @@ def test_events_are_read_once_and_only_when_their_line_is_whole(tmp_path: Path) 
     with path.open("a") as file:
         file.write('"b"}\n')
     assert list(tail.new()) == [{"event": "b"}]
+
+
+def test_an_event_that_was_cut_short_is_passed_over_with_what_follows_on_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    cut = b'{"event": "progr' + json.dumps({"event": "lost"}).encode()
+    path.write_bytes(cut + b"\n" + b"\xff\xfe\n" + json.dumps({"event": "next"}).encode() + b"\n")
+
+    assert list(EventTail(path).new()) == [{"event": "next"}]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_400_000, "12.4 MB"), (3 * 10**15, "3000.0 TB")]
+)
+def test_sizes(count: int, text: str) -> None:
+    assert byte_size(count) == text

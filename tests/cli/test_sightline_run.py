@@ -2,11 +2,19 @@
 
 import json
 import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sightline_process import Answer, settings, sightline
+from sightline_process import COMMAND, Answer, environment, settings, sightline
+
+from pipelines.cli.main import main
+from tests.processes import wait_until
+
+Foretell = Callable[..., dict[str, Any]]
 
 TINY = settings(
     source__train_scenes=16, source__val_scenes=8, schedule__total_steps=2, schedule__warmup_steps=1, training__global_batch=4,
@@ -64,6 +72,60 @@ def test_the_run_is_kept_in_out_with_its_stages_and_events(first: Answer, folder
     assert record["parameters"]["launcher"] == "local"
     assert sorted(path.stem for path in (kept / "stages").iterdir()) == sorted(ALL_RAN)
     assert '"stage_finished"' in (kept / "events.jsonl").read_text()
+
+
+def test_all_that_the_run_has_made_is_referred_to_by_the_run_and_by_its_alias(first: Answer, folder: Path) -> None:
+    def told() -> tuple[int, list[str]]:
+        answer = sightline(folder, "gc", "outputs", "--json").summary
+        return answer["kept"], [found["key"].split("/")[0] for found in answer["unreferenced"]]
+
+    assert told() == (3, [])
+    (folder / "outputs/runs").rename(folder / "runs")
+    assert told() == (3, [])
+    (folder / "outputs/models").rename(folder / "models")
+    try:
+        assert told() == (0, ["datasets", "evaluations", "training"])
+    finally:
+        for name in ("runs", "models"):
+            (folder / name).rename(folder / "outputs" / name)
+
+
+@pytest.fixture
+def foretell(first: Answer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Foretell:
+    """The same run with `--dry-run`, in this process, which has torch already."""
+    monkeypatch.chdir(folder)
+
+    def foretell(*flags: str) -> dict[str, Any]:
+        assert main(["run", "segmentation", "--json", "--workers", "1", *TINY, "--dry-run", *flags]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return foretell
+
+
+def test_a_dry_run_tells_what_is_cached_and_what_is_adopted_and_writes_nothing(foretell: Foretell, folder: Path) -> None:
+    def states(*flags: str) -> list[str]:
+        return [stage["state"] for stage in foretell(*flags)["stages"].values()]
+
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    cached, changed, fresh = states(), states("--set", "evaluation.examples=1"), states("--fresh")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+    assert cached == ["cached", "cached", "cached", "runs"]
+    assert changed == ["cached", "cached", "runs", "runs"]
+    assert fresh == ["cached", "runs", "runs", "runs"]
+    (folder / ".sightline/stages").rename(folder / "stages")
+    try:
+        assert states() == ["adopts", "adopts", "runs", "runs"]
+    finally:
+        (folder / "stages").rename(folder / ".sightline/stages")
+
+
+def test_a_dry_run_foretells_how_large_checkpoints_and_shards_are(foretell: Foretell, folder: Path) -> None:
+    sizes = foretell()["sizes"]
+
+    (checkpoint,) = folder.glob("outputs/training/*/checkpoints/*")
+    assert sizes["checkpoint"] == pytest.approx(sum(path.stat().st_size for path in checkpoint.iterdir()), rel=0.1)
+    assert sizes["prepared"] == pytest.approx(sum(path.stat().st_size for path in folder.glob("outputs/datasets/*/*.tar")), rel=0.3)
 
 
 def test_the_same_run_again_is_cached_and_quick(first: Answer, folder: Path) -> None:
@@ -138,6 +200,36 @@ def test_fresh_trains_anew_and_its_result_is_what_the_next_run_finds(first: Answ
     assert fresh.states == {**ALL_RAN, "prepare": "cached"}, fresh.err
     assert after.states == ALL_CACHED
     assert after.summary["report"] == fresh.summary["report"]
+
+
+def test_a_run_whose_record_out_does_not_take_has_not_succeeded(first: Answer, folder: Path) -> None:
+    known = set(folder.glob("outputs/runs/*"))
+    command = [*COMMAND, "run", "segmentation", "--json", "--workers", "1", *TINY]
+    process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert wait_until(lambda: set(folder.glob("outputs/runs/*")) - known, 60)
+        (kept,) = set(folder.glob("outputs/runs/*")) - known
+        shutil.rmtree(kept)
+        kept.write_text("in the way of a folder")
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+
+    assert process.returncode == 1
+    assert json.loads(out)["state"] == "failed"
+    assert {stage["state"] for stage in json.loads(out)["stages"].values()} <= {"cached", "ran"}
+    assert f"record   not kept in OUT: {kept}" in err
+    kept.unlink()
+
+
+def test_a_run_whose_out_cannot_be_written_does_not_begin(folder: Path) -> None:
+    (folder / "file").write_text("in the way of a folder")
+
+    refused = run(folder, "--out", "file")
+
+    assert refused.exit_code == 1
+    assert refused.out == ""
+    assert refused.err.startswith("sightline run: ")
 
 
 def test_a_setting_that_only_a_stage_can_judge_is_wrong_usage_too(first: Answer, folder: Path) -> None:

@@ -47,9 +47,9 @@ def test_runs_are_rows_newest_first_with_stages_time_and_score(workspace: Worksp
 
     header, newest, oldest = lines(capsys)
 
-    assert header.split() == ["run", "state", "stages", "time", "miou"]
+    assert header.split() == ["run", "state", "stages", "time", "score"]
     assert newest.split() == ["segmentation-20260102-000000-bbbb", "failed", "=✓✓✓", "1", "min", "01", "s"]
-    assert oldest.split() == ["segmentation-20260101-000000-aaaa", "succeeded", "=✓✓✓", "1", "min", "01", "s", "0.612"]
+    assert oldest.split() == ["segmentation-20260101-000000-aaaa", "succeeded", "=✓✓✓", "1", "min", "01", "s", "miou", "0.612"]
 
 
 def test_one_run_shows_each_stage_with_state_time_and_metrics(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +89,31 @@ def test_a_run_whose_process_is_gone_was_interrupted(workspace: Workspace, capsy
     save(workspace, "segmentation-20260101-000000-aaaa", state="running", process=Process(pid=gone.pid, started="12345"))
 
     assert lines(capsys)[1].split()[1:3] == ["interrupted", "····"]
+
+
+def test_a_record_that_cannot_be_read_is_told_and_hides_no_other(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    save(workspace, "segmentation-20260101-000000-aaaa")
+    for run in ("segmentation-20260102-000000-bbbb", "segmentation-20260103-000000-cccc"):
+        save(workspace, run)
+        (workspace.run_folder(run) / "run.json").write_text('{"of": "another version"}')
+
+    _, readable, *unreadable = lines(capsys)
+    (text,) = lines(capsys, "--json")
+
+    assert readable.split()[:2] == ["segmentation-20260101-000000-aaaa", "succeeded"]
+    assert [line.split()[:2] for line in unreadable] == [
+        ["segmentation-20260103-000000-cccc", "unreadable"], ["segmentation-20260102-000000-bbbb", "unreadable"],
+    ]  # fmt: skip
+    assert "is not a RunRecord of this version" in unreadable[0]
+    assert [run["state"] for run in json.loads(text)] == ["succeeded", "unreadable", "unreadable"]
+    assert main(["status", "last"]) == 1
+
+
+def test_where_no_record_can_be_read_it_does_not_say_that_there_are_none(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    save(workspace, "segmentation-20260101-000000-aaaa")
+    (workspace.run_folder("segmentation-20260101-000000-aaaa") / "run.json").write_text("")
+
+    header, row = lines(capsys)
+
+    assert header.split()[0] == "run"
+    assert row.split()[1] == "unreadable"

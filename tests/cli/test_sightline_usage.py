@@ -1,9 +1,13 @@
 """Wrong usage: one clear line on stderr, and exit code 2."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sightline_process import COMMAND, environment, sightline
 
 from pipelines.cli.main import main
 
@@ -30,13 +34,13 @@ SET = [*RUN, "--set"]
         ([], "COMMAND"),
         (["rum"], "invalid choice: 'rum'"),
         (["run"], "PIPELINE"),
-        (["run", "segmentaton"], "there is no pipeline 'segmentaton'; there are: segmentation"),
+        (["run", "segmentaton"], "there is no pipeline 'segmentaton'; there are: segmentation, classification"),
         ([*RUN, "--no-such-flag"], "unrecognized arguments: --no-such-flag"),
         ([*RUN, "--rec", "segmentation-digits"], "unrecognized arguments: --rec"),
         ([*RUN, "--workers"], "expected one argument"),
         ([*RUN, "--workers", "0"], "workers='0' is neither a number from 1 nor MIN:MAX"),
         ([*RUN, "--workers", "4:2"], "write 2:4"),
-        ([*RUN, "--data", "images"], "give --recipe, one of segmentation-digits, segmentation-microscopy"),
+        ([*RUN, "--data", "images"], "give --recipe, one of classification-digits, segmentation-digits, segmentation-microscopy"),
         ([*RUN, "--recipe", "segmentation-digit"], "did you mean segmentation-digits?"),
         ([*RUN, "--recipe", "none.yaml"], "none.yaml cannot be read"),
         ([*RUN, "--recipe", "segmentation-digits", "--data", "images"], "add --source masks"),
@@ -54,6 +58,10 @@ SET = [*RUN, "--set"]
         (["status", "nope"], "there is no run nope"),
         (["config", "nope"], "there is no recipe 'nope'"),
         (["config"], "RECIPE"),
+        (["config", "segmentation-digits", "--schema"], "--schema: not allowed with argument RECIPE"),
+        (["gc"], "OUT"),
+        (["gc", "gs://bucket"], "unknown scheme gs://"),
+        (["completion"], "SHELL"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(argv: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -74,10 +82,37 @@ def test_several_wrong_keys_are_a_line_each(capsys: pytest.CaptureFixture[str]) 
     assert "model.nome" in second
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], ["rerun", "--help"], ["status", "--help"], ["config", "--help"]])
-def test_help_succeeds_and_goes_to_stdout(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(argv) == 0
+def test_help_succeeds_and_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["--help"]) == 0
     assert "usage: sightline" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_stdout_is_one_line_and_exit_code_1(unbuffered: str) -> None:
+    variables = {**environment(), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, "status"], env=variables, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "sightline status: [Errno 28] No space left on device\n")
+
+
+def test_a_reader_that_has_read_enough_is_told_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*COMMAND, "status"], env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".sightline").write_text("in the way of a folder")
+
+    told = sightline(tmp_path, *RUN, "--out", str(tmp_path / "out"))
+
+    assert told.exit_code == 1
+    assert told.err.startswith("sightline run: ")
+    assert told.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("argv", [RUN, ["rerun", "last"]])

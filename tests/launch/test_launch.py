@@ -12,6 +12,7 @@ import torch
 
 from tests.processes import Launch, descendants, free_port, is_alive, wait_until
 from tests.recipes import final_weights, losses, report_of, write_recipe
+from trainer.errors import ExitCode
 
 STEPS = 40
 LONG = {"schedule": {"total_steps": STEPS, "warmup_steps": 2}, "training": {"precision": "float32", "evaluate_every_steps": 20}}
@@ -75,7 +76,7 @@ def test_a_terminated_agent_saves_ends_with_143_and_is_continued_by_another_numb
     launch.process.terminate()
     code, output = launch.finish()
 
-    assert code == 143, output
+    assert code == ExitCode.TERMINATED, output
     assert not list(tmp_path.glob("training/*/reports/*.json"))
     newest = max(path.parent.name for path in tmp_path.glob("training/*/checkpoints/*/manifest.json"))
     assert 20 < int(newest.split("-")[1]) // 7 < STEPS - 1  # neither of the two that were due

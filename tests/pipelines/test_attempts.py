@@ -142,3 +142,12 @@ def test_a_fresh_training_keeps_the_data_and_its_result_is_what_the_next_run_fin
 
 def test_each_fresh_training_is_another() -> None:
     assert new_generation() != new_generation()
+
+
+def test_the_plan_says_why_the_first_stage_that_runs_has_to(machine: Machine) -> None:
+    assert machine.plan().because == "it always does"  # register
+    assert machine.plan(train_config="{1}").because == "it has not run from this folder with this config, data and code"
+    assert machine.plan(source_digest="").because == "what it is given could not be looked at, so it may have changed"
+    assert machine.plan(rerun_from="evaluate").because == machine.plan(fresh=new_generation()).because == "it was asked for"
+    (machine.out / "train").unlink()
+    assert machine.plan().because == f"{machine.out}/train is gone"
