@@ -64,19 +64,21 @@ def run_prepare(**parameters: str) -> Prepared:
         from trainer.prepare import prepare
 
         report = prepare(config, source_digest=parameters["source_digest"], out=parameters["out"])
-        _tell_skipped(report)
+        _tell_notices(report)
         manifest = join(report.dataset, "manifest.json")
         return Outcome(Prepared(report.dataset, report.data_digest)._asdict(), (manifest,), manifest)
 
     return Prepared(**run_stage("prepare", parameters, work))
 
 
-def _tell_skipped(report: DatasetReport) -> None:
+def _tell_notices(report: DatasetReport) -> None:
     from trainer.telemetry.events import emit
 
     if report.skipped:
         first = report.skipped[0]
         text = f"left out {len(report.skipped)} images, the first: {first.file} {first.reason}; the report lists all"
+        emit("notice", stage="prepare", text=text)
+    for text in report.notices:
         emit("notice", stage="prepare", text=text)
 
 

@@ -21,9 +21,9 @@ def class_folder(root: Path, paths: Sequence[str]) -> Path:
 
 
 def animals(root: Path) -> Path:
-    """Cats and dogs: four of each to train on, two held out."""
-    counts = {"train": 4, "val": 2}
-    return class_folder(root, [f"{split}/{name}/{n}" for split, count in counts.items() for name in ("cat", "dog") for n in range(count)])
+    """Cats and dogs: 0 to 3 of each to train on, 4 and 5 held out."""
+    splits = {"train": range(4), "val": range(4, 6)}
+    return class_folder(root, [f"{split}/{name}/{n}" for split, numbers in splits.items() for name in ("cat", "dog") for n in numbers])
 
 
 def folders_config(uri: Path | str, **values: Any) -> RunConfig:

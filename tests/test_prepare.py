@@ -117,8 +117,8 @@ def test_the_manifest_describes_the_pixels(tmp_path: Path) -> None:
     train = manifest.split("train")
     assert manifest.mean == pytest.approx(pixels.mean(axis=0))
     assert manifest.std == pytest.approx(pixels.std(axis=0))
-    assert train.ignored_pixels == 16
-    assert sum(train.class_pixels) + train.ignored_pixels == 8 * 12 * 16
+    assert train.ignored == 16
+    assert sum(train.class_counts) + train.ignored == 8 * 12 * 16
     assert (train.smallest, train.largest, train.samples) == ((12, 16), (12, 16), 8)
     assert [split.name for split in manifest.splits] == ["train", "val"]
     assert manifest.classes == ("background", "cell", "nucleus")
@@ -185,7 +185,7 @@ def test_a_split_in_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
     for number in range(4):
         (data / f"masks/v{number}.png").unlink()
     with pytest.raises(DataError, match=r"split val has no usable sample; the last of 4 skipped: images/v3\.png has no mask"):
-        prepared(masks_config(data, policy="skip"), tmp_path / "out")
+        prepared(masks_config(data, policy="skip", max_skipped=0.5), tmp_path / "out")
     assert not list(tmp_path.glob("out/**/manifest.json"))
 
 
@@ -263,6 +263,13 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert wait_until(lambda: not any(is_alive(pid) for pid in workers))
 
 
+def test_workers_load_no_torch(tmp_path: Path) -> None:
+    with preparing_for_ever(tmp_path) as process:
+        loaded = [Path(f"/proc/{worker}/maps").read_text() for worker in workers_of(process.pid)]
+    assert ["numpy" in maps for maps in loaded] == [True, True]
+    assert not any("libtorch" in maps for maps in loaded)
+
+
 def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
     with preparing_for_ever(tmp_path) as process:
         os.kill(workers_of(process.pid)[0], signal.SIGKILL)
@@ -276,7 +283,7 @@ def test_real_microscopy_images_are_prepared(tmp_path: Path) -> None:
     report = prepared(config, tmp_path, processes=2)
     assert report.samples == {"train": 128, "val": 32}
     assert report.skipped == ()
-    background, nucleus = manifest_of(report).split("train").class_pixels
+    background, nucleus = manifest_of(report).split("train").class_counts
     assert 0.02 < nucleus / (background + nucleus) < 0.5
 
 

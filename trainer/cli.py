@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from trainer import environment
-from trainer.config import RunConfig
-from trainer.errors import ConfigError, ExitCode, SightlineError
+from trainer.config import SOURCES, RunConfig
+from trainer.errors import ConfigError, DataError, ExitCode, SightlineError
 from trainer.lifeline import die_with_named_parent
 from trainer.recipe import load_config
 from trainer.reports import Report
@@ -23,6 +24,7 @@ _EXAMPLES = """examples:
   python -m trainer train segmentation-digits --data outputs/datasets/KEY --out outputs
   python -m trainer launch --nproc-per-node 2 train segmentation-digits --data outputs/datasets/KEY --out outputs
   python -m trainer evaluate segmentation-digits --checkpoint outputs/training/KEY/checkpoints/POSITION --data outputs/datasets/KEY
+  python -m trainer predict outputs/training/KEY/checkpoints/POSITION photos --out predicted
 """
 
 
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(verbs, run=_run_train)
     _add_launch(verbs)
     _add_evaluate(verbs)
+    _add_predict(verbs)
     return parser
 
 
@@ -58,7 +61,7 @@ def _add_prepare(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = verbs.add_parser("prepare", help="turn a source of images into shards; adopts what is there already")
     _add_recipe(parser)
     parser.add_argument("--data", metavar="URI", help="the images: a folder or s3://bucket/prefix")
-    parser.add_argument("--source", metavar="FORMAT", help="how they are laid out: digits or masks")
+    parser.add_argument("--source", metavar="FORMAT", help=f"how they are laid out: {', '.join(SOURCES)}")
     _add_out(parser)
     parser.set_defaults(run=_run_prepare)
 
@@ -92,6 +95,15 @@ def _add_evaluate(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_run_evaluate)
 
 
+def _add_predict(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("predict", help="write what a model says of images")
+    parser.add_argument("model", metavar="URI", help="a folder with model.safetensors and model.json")
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, folders or s3:// URIs of either")
+    parser.add_argument("--device", metavar="NAME", default="auto", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
+    parser.add_argument("--out", metavar="URI", required=True, help="a folder or s3://bucket/prefix for what is written")
+    parser.set_defaults(run=_run_predict)
+
+
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", help="a name in trainer/recipes, or the path of a YAML file")
     parser.add_argument(
@@ -119,9 +131,12 @@ def _nodes(text: str) -> tuple[int, int]:
 
 def _run_prepare(args: argparse.Namespace) -> None:
     from trainer.prepare import prepare, source_digest
+    from trainer.telemetry.sinks import choose_quiet_sink
 
     config = load_config(args.recipe, args.overrides, source=args.source, data=args.data)
-    _tell(prepare(config, source_digest=source_digest(config), out=args.out))
+    with closing(choose_quiet_sink("prepare", "images")) as sink:
+        report = prepare(config, source_digest=source_digest(config), out=args.out, sink=sink)
+    _tell(report)
 
 
 def _run_train(args: argparse.Namespace) -> None:
@@ -159,6 +174,16 @@ def _run_evaluate(args: argparse.Namespace) -> None:
     from trainer.evaluate import evaluate
 
     _tell(evaluate(_config(args), checkpoint=args.checkpoint, dataset=args.data, out=args.out))
+
+
+def _run_predict(args: argparse.Namespace) -> None:
+    from trainer.predict import Settings, predict
+
+    report = predict(args.model, args.images, out=args.out, settings=Settings(device=args.device))
+    _tell(report)
+    if report.skipped:
+        first = report.skipped[0]
+        raise DataError(f"{len(report.skipped)} images could not be used, the first: {first.file} {first.reason}")
 
 
 def _config(args: argparse.Namespace) -> RunConfig:

@@ -234,3 +234,9 @@ def test_a_page_of_a_classification_speaks_of_images() -> None:
         assert words in text
     assert "Truth" not in text
     assert Page(html).unbalanced == []
+
+
+def test_what_the_preparation_noticed_is_told() -> None:
+    noticed = manifest().model_copy(update={"notices": ("class dog is in no split",)})
+    html = render_page(evaluation(), training(), history(), noticed, {"7.png": picture()}, WORDS)
+    assert "No image was left out. class dog is in no split" in Page(html).text

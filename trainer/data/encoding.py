@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,7 +22,8 @@ from trainer import config
 from trainer.data.parallel import chunks, in_order
 from trainer.data.shard_writer import EncodedSample
 from trainer.data.sources import Sample, Source, UnusableImageError, open_source
-from trainer.data.sources.pictures import encode_png
+from trainer.data.sources.base import Pixels
+from trainer.data.targets import TARGETS, TargetFile
 from trainer.errors import SightlineError
 from trainer.lifeline import die_with_parent
 from trainer.reports import Skipped
@@ -36,16 +38,31 @@ class Counts:
     """Integers, so that their sums do not depend on the order.
 
     Args:
-        labels: `[256]` int64, pixels of each value of the mask.
+        values: `[V]` int64, how often each value of the target occurs; V differs from sample to sample.
         sums: `[3]` int64, of the values of R, G, B; `squares` of their squares.
     """
 
-    labels: NDArray[np.int64]
+    values: NDArray[np.int64]
     sums: NDArray[np.int64]
     squares: NDArray[np.int64]
 
 
-Result = tuple[EncodedSample, Counts] | Skipped
+@dataclass(frozen=True)
+class Encoded:
+    """A sample that can be used.
+
+    Args:
+        file: of the source, as messages name it.
+        picture: a digest of the image's pixels and size, 64 bits.
+    """
+
+    sample: EncodedSample
+    counts: Counts
+    file: str
+    picture: int
+
+
+Result = Encoded | Skipped
 Encode = Callable[[Iterable[Any]], Iterator[Result]]
 
 
@@ -75,14 +92,21 @@ def encode(source: Source[Any], item: Any) -> Result:
         sample = source.read(item)
     except UnusableImageError as error:
         return Skipped(file=error.file, reason=error.reason)
-    height, width = sample.mask.shape
-    return EncodedSample(sample.name, sample.image, sample.extension, encode_png(sample.mask), height, width), count(sample)
+    target = TARGETS[source.target]
+    height, width = sample.pixels.shape[:2]
+    encoded = EncodedSample(sample.name, sample.image, sample.extension, target.encode(sample.target), target.extension, height, width)
+    return Encoded(encoded, count(sample, target), sample.file or sample.name, _picture_digest(sample.pixels))
 
 
-def count(sample: Sample) -> Counts:
-    """The pixels of a sample, from its histograms."""
+def count(sample: Sample, target: TargetFile) -> Counts:
+    """The pixels of a sample, from its histograms, and the values of its target."""
     histograms = np.array(Image.fromarray(sample.pixels).histogram(), np.int64).reshape(3, 256)
-    return Counts(np.bincount(sample.mask.ravel(), minlength=256), histograms @ _LEVELS, histograms @ _LEVELS**2)
+    return Counts(target.count(sample.target), histograms @ _LEVELS, histograms @ _LEVELS**2)
+
+
+def _picture_digest(pixels: Pixels) -> int:
+    """Of the pixels, not of the file: a picture that was saved again, or lost its EXIF tags, is the same picture."""
+    return xxhash.xxh3_64_intdigest(np.ascontiguousarray(pixels).data, seed=pixels.shape[1])
 
 
 _encode_here: Callable[[Any], Result]  # of a worker process, set once by its initializer

@@ -10,6 +10,7 @@ import numpy as np
 
 from trainer.data.encoding import Counts
 from trainer.data.shard_writer import EncodedSample
+from trainer.data.sources.base import Target
 from trainer.labels import IGNORE
 from trainer.reports import Shard, Split
 
@@ -17,39 +18,45 @@ from trainer.reports import Shard, Split
 class SplitStatistics:
     """Integers throughout: the same whatever the order and the number of processes."""
 
-    def __init__(self) -> None:
-        self._labels = np.zeros(256, np.int64)
+    def __init__(self, target: Target, classes: int) -> None:
+        self._target: Target = target
+        self._classes = classes
+        self._values = np.zeros(max(classes, IGNORE + 1), np.int64)
+        self._pixels = 0
         self._sums = np.zeros(3, np.int64)
         self._squares = np.zeros(3, np.int64)  # 64 bits hold the squares of 10¹⁴ pixels
         self._smallest = (sys.maxsize, sys.maxsize)
         self._largest = (0, 0)
 
     def add(self, sample: EncodedSample, counts: Counts) -> None:
-        self._labels += counts.labels
+        self._values[: len(counts.values)] += counts.values
+        self._pixels += sample.height * sample.width
         self._sums += counts.sums
         self._squares += counts.squares
         self._smallest = (min(self._smallest[0], sample.height), min(self._smallest[1], sample.width))
         self._largest = (max(self._largest[0], sample.height), max(self._largest[1], sample.width))
 
     @property
-    def labelled_pixels(self) -> int:
-        return int(self._labels.sum() - self._labels[IGNORE])
+    def class_counts(self) -> tuple[int, ...]:
+        """How many pixels, or images, each class has."""
+        return tuple(self._values[: self._classes].tolist())
 
     def mean_and_std(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Of all pixels, for each of R, G, B."""
-        pixels = int(self._labels.sum())
+        pixels = self._pixels
         red, green, blue = zip(self._sums.tolist(), self._squares.tolist(), strict=True)
         mean = red[0] / pixels, green[0] / pixels, blue[0] / pixels
         return mean, (_std(*red, pixels), _std(*green, pixels), _std(*blue, pixels))
 
-    def summary(self, name: str, shards: Sequence[Shard], classes: int) -> Split:
+    def summary(self, name: str, shards: Sequence[Shard]) -> Split:
         """The split as the manifest describes it. Smallest and largest are taken of heights and widths apart."""
         return Split(
             name=name,
+            target=self._target,
             samples=sum(shard.samples for shard in shards),
             shards=tuple(shards),
-            class_pixels=tuple(self._labels[:classes].tolist()),
-            ignored_pixels=int(self._labels[IGNORE]),
+            class_counts=self.class_counts,
+            ignored=int(self._values[self._classes :].sum()),
             smallest=self._smallest,
             largest=self._largest,
         )

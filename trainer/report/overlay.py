@@ -12,7 +12,7 @@ from PIL import Image
 from trainer.labels import IGNORE
 from trainer.report.palette import class_palette
 
-__all__ = ["PANELS", "class_palette", "comparison", "plain_picture"]
+__all__ = ["PANELS", "class_palette", "comparison", "index_png", "plain_picture", "tinted"]
 
 PANELS = ("Image", "Truth", "Prediction", "Errors")
 
@@ -50,6 +50,46 @@ def plain_picture(image: ArrayLike) -> bytes:
     """An image `[3, H, W]` uint8 as a PNG of a size to look at."""
     pixels = np.moveaxis(np.asarray(image), 0, 2)
     return _png([_resized(pixels, _panel_size(*pixels.shape[:2]))])
+
+
+def tinted(image: ArrayLike, labels: ArrayLike, palette: Pixels, longest: int = 0) -> bytes:
+    """An image with each area in its class's colour, as a PNG.
+
+    Drawn in bytes throughout: it must be cheap for a photograph.
+
+    Args:
+        image: `[3, H, W]` uint8.
+        labels: `[H, W]` uint8 class indices; 255 is drawn nowhere.
+        palette: `[classes, 3]` uint8, from `class_palette`.
+        longest: pixels of its longer side, where it is to be smaller than the image; 0 leaves its size.
+    """
+    pixels, classes = np.moveaxis(np.asarray(image), 0, 2), np.asarray(labels)
+    if longest and (largest := max(classes.shape)) > longest:
+        height, width = (max(1, round(side * longest / largest)) for side in classes.shape)
+        pixels, classes = _resized(pixels, (width, height)), _resized(classes, (width, height))
+    weights = np.full(IGNORE + 1, round(_FILL * 255), np.uint8)
+    weights[0], weights[IGNORE] = round(_QUIET * 255), 0
+    weight = weights[classes]
+    weight[_outline(classes) & (classes != IGNORE) & (classes != 0)] = 255
+    colours = _indexed(classes, palette).convert("RGB")
+    return _encoded(Image.composite(colours, Image.fromarray(np.ascontiguousarray(pixels)), Image.fromarray(weight)))
+
+
+def index_png(labels: ArrayLike, palette: Pixels) -> bytes:
+    """Class indices `[H, W]` uint8 as a palette PNG: its values are the classes, its colours the palette's."""
+    return _encoded(_indexed(np.asarray(labels), palette))
+
+
+def _indexed(labels: Pixels, palette: Pixels) -> Image.Image:
+    image = Image.fromarray(labels)
+    image.putpalette(palette.tobytes())
+    return image
+
+
+def _encoded(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format="PNG", compress_level=3)  # level 6 takes twice as long for 4 % less
+    return file.getvalue()
 
 
 def _check(pixels: Pixels, true: Pixels, called: Pixels, classes: int) -> None:

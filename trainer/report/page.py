@@ -39,7 +39,7 @@ def render_page(
         DataError: an example's picture is not among `pictures`.
     """
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -65,7 +65,8 @@ def render_page(
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates are, and what they write numbers with."""
     environment = Environment(
         loader=PackageLoader("trainer.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -77,4 +78,9 @@ def _environment() -> Environment:
 def _data_uri(picture: str, pictures: Mapping[str, bytes]) -> str:
     if picture not in pictures:
         raise DataError(f"the evaluation shows the picture {picture!r}, which was not handed to its page; it was given: {sorted(pictures)}")
-    return "data:image/png;base64," + base64.b64encode(pictures[picture]).decode()
+    return data_uri(pictures[picture])
+
+
+def data_uri(png: bytes) -> str:
+    """A picture as a page holds it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -33,6 +33,12 @@ def choose_sink(*, is_main: bool, stream: TextIO = sys.stderr) -> Sink:
     return TerminalSink(stream) if stream.isatty() else JsonSink(sys.stdout)
 
 
+def choose_quiet_sink(stage: str, unit: str, stream: TextIO = sys.stderr) -> Sink:
+    """A bar where a person watches, else events alone: for a stage that prints its report and nothing else."""
+    is_watched = stream.isatty() and not os.environ.get(environment.EVENTS)
+    return TerminalSink(stream) if is_watched else EventSink(stage, unit)
+
+
 class SilentSink:
     """For the ranks that do not speak."""
 
@@ -44,11 +50,14 @@ class SilentSink:
 class EventSink:
     """For whoever started the stage; see `events`."""
 
+    def __init__(self, stage: str = "train", unit: str = "steps") -> None:
+        self._stage, self._unit = stage, unit
+
     def progress(self, *, done: int, total: int, **figures: float) -> None:
-        emit("progress", stage="train", done=done, total=total, unit="steps", **figures)
+        emit("progress", stage=self._stage, done=done, total=total, unit=self._unit, **figures)
 
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
-        emit("scores", stage="train", step=step, **scores)
+        emit("scores", stage=self._stage, step=step, **scores)
 
     def close(self) -> None: ...
 
@@ -78,7 +87,7 @@ class TerminalSink:
     def __init__(self, stream: TextIO) -> None:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
         self._bar = Progress(*columns, console=Console(file=stream))
-        self._task = self._bar.add_task("train", total=None, figures="")
+        self._task = self._bar.add_task("", total=None, figures="")
         self._bar.start()
 
     def progress(self, *, done: int, total: int, **figures: float) -> None:
