@@ -3,4 +3,6 @@
 from pipelines.compiled import RECIPES
 from pipelines.supervised import supervised
 
-classification = supervised("classification", RECIPES["classification"], description="Prepare images, train a classifier, evaluate it, register it.")
+classification = supervised(
+    "classification", RECIPES["classification"], description="Prepare images, train a classifier, evaluate it, register it."
+)

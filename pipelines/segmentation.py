@@ -3,4 +3,6 @@
 from pipelines.compiled import RECIPES
 from pipelines.supervised import supervised
 
-segmentation = supervised("segmentation", RECIPES["segmentation"], description="Prepare images, train a segmentation model, evaluate it, register it.")
+segmentation = supervised(
+    "segmentation", RECIPES["segmentation"], description="Prepare images, train a segmentation model, evaluate it, register it."
+)

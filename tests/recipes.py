@@ -32,7 +32,7 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
 TASKS = {"segmentation": TINY, "classification": {**TINY, **CLASSIFICATION}}
 
 
-def write_recipe(folder: Path, task: str = "segmentation", **changes: dict[str, Any]) -> Path:
+def write_recipe(folder: Path, task: str = "segmentation", /, **changes: dict[str, Any]) -> Path:
     """A task's tiny run with some values changed, as a recipe file."""
     base = TASKS[task]
     sections = {name: {**base.get(name, {}), **changes.get(name, {})} for name in {**base, **changes}}

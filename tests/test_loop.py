@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.toys import Diary, Regression, images_of, state_of
-from trainer.batch import Batch
+from trainer.batch import Batch, Loss
 from trainer.errors import NotFiniteError
 from trainer.hooks.base import Hook
 from trainer.loop import fit, train_step
@@ -75,6 +75,27 @@ def test_a_batch_that_counts_nothing_changes_nothing() -> None:
 
     assert result.loss == 0.0
     assert torch.equal(state.module.weights.weight, before)
+
+
+class Weighted(Regression):
+    """Every image counts for so much."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        loss = super().loss(model, batch)
+        return Loss(loss.total * self.weight, loss.count.double() * self.weight)
+
+
+@pytest.mark.parametrize("weight", [0.001, 0.25, 8.0])
+def test_a_count_may_be_a_fraction_such_as_a_sum_of_small_weights(weight: float) -> None:
+    plain, weighted = state_of(), state_of()
+
+    first, second = train_step(plain, STEP, Regression()), train_step(weighted, STEP, Weighted(weight))
+
+    assert first.loss == pytest.approx(second.loss, rel=1e-12)
+    assert torch.allclose(plain.module.weights.weight, weighted.module.weights.weight, rtol=1e-12, atol=0)
 
 
 class Exploding(nn.Module):

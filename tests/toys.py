@@ -21,13 +21,14 @@ CPU = torch.device("cpu")
 class Brightness(nn.Module):
     """One number an image: a weighted sum of its mean colours."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: torch.dtype = torch.float64, factor: float = 1.0) -> None:
         super().__init__()
-        self.weights = nn.Linear(3, 1, bias=False, dtype=torch.float64)
+        self.weights = nn.Linear(3, 1, bias=False, dtype=dtype)
+        self.factor = factor
         nn.init.constant_(self.weights.weight, 0.1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.weights(images.double().mean(dim=(-2, -1)))[:, 0]
+        return self.weights(self.factor * images.to(self.weights.weight.dtype).mean(dim=(-2, -1)))[:, 0]
 
 
 class Regression:
@@ -42,7 +43,14 @@ class Regression:
 
 
 def state_of(
-    world: World | None = None, *, model: nn.Module | None = None, lr: float = 1e-3, clip: float = 0.0, steps: int = 10, batch: int = 4
+    world: World | None = None,
+    *,
+    model: nn.Module | None = None,
+    lr: float = 1e-3,
+    clip: float = 0.0,
+    steps: int = 10,
+    batch: int = 4,
+    precision: str = "float64",
 ) -> TrainState:
     model = model or Brightness()
     optimiser = SGDConfig(momentum=0.0, weight_decay=0.0, clip_norm=clip)
@@ -52,7 +60,7 @@ def state_of(
         optimiser=build_optimiser(model, optimiser, fused=False),
         optimiser_config=optimiser,
         schedule=CosineConfig(peak_lr=lr, final_lr=lr, warmup_steps=0, total_steps=steps),
-        precision=Precision("float64", CPU),
+        precision=Precision(precision, CPU),
         world=world or World(),
         global_batch=batch,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import islice
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from trainer.batch import Batch, Scores
 from trainer.errors import NotFiniteError
@@ -53,10 +55,12 @@ def train_step(state: TrainState, batches: Sequence[Batch], task: Task) -> StepR
 
     The gradient is that of the global batch's mean loss, however unequal the shares: each rank back-propagates
     its sum over a nominal count that is the same everywhere, DDP averages over ranks, and the true count, reduced
-    with the loss, rescales the result before clipping.
+    with the loss, rescales the result before clipping, and takes the loss scale out of it. In fp16 a step that
+    overflows is left out, on every rank alike, and the next ones are scaled less.
 
     Raises:
-        NotFiniteError: on every rank, where the loss or the gradient of any is not finite; the weights are untouched.
+        NotFiniteError: on every rank, where the loss or the gradient of any is not finite and no smaller scale is left; the weights
+            are untouched.
     """
     state.model.train()
     state.optimiser.zero_grad(set_to_none=True)
@@ -64,30 +68,38 @@ def train_step(state: TrainState, batches: Sequence[Batch], task: Task) -> StepR
     total, count = _backward(state, batches, task, nominal)
     reduced_total, reduced_count = state.world.sum(torch.stack([total, count])).unbind()
 
+    counted = reduced_count.where(reduced_count > 0, 1)  # a batch in which nothing counts has a gradient of zero
     gradients = [parameter.grad for parameter in state.module.parameters() if parameter.grad is not None]
-    torch._foreach_mul_(gradients, nominal * state.world.size / reduced_count.clamp(min=1))
-    norm = clip_grad_norm_(state.module.parameters(), state.optimiser_config.clip_norm or float("inf"))
-    loss = float(reduced_total / reduced_count.clamp(min=1))
-    if not torch.isfinite(norm + loss):
-        raise NotFiniteError(
-            f"the loss of step {state.step + 1} is {loss} and the gradient's norm {float(norm)}, after {state.samples_seen} samples; "
-            "lower schedule.peak_lr, lengthen schedule.warmup_steps or set optimiser.clip_norm"
-        )
+    torch._foreach_mul_(gradients, nominal * state.world.size / (counted * state.loss_scale.scale))
+    norm = float(clip_grad_norm_(state.module.parameters(), state.optimiser_config.clip_norm or float("inf")))
+    loss = float(reduced_total / counted)
     rate = learning_rate(state.step, state.schedule)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
-    state.optimiser.step()
+    if math.isfinite(norm + loss):
+        _apply(state.optimiser, rate)
+        state.loss_scale.step_taken()
+    elif not state.loss_scale.lower():
+        raise NotFiniteError(
+            f"the loss of step {state.step + 1} is {loss} and the gradient's norm {norm}, after {state.samples_seen} samples; "
+            "lower schedule.peak_lr, lengthen schedule.warmup_steps, set optimiser.clip_norm or compute in another training.precision"
+        )
     state.samples_seen += state.global_batch
-    return StepResult(loss, float(norm), rate)
+    return StepResult(loss, norm, rate)
+
+
+def _apply(optimiser: Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.step()
 
 
 def _backward(state: TrainState, batches: Sequence[Batch], task: Task, nominal: float) -> tuple[Tensor, Tensor]:
     """Accumulate gradients over the micro-batches, reduced over ranks with the last; the loss's total and count."""
     total = count = torch.zeros((), dtype=torch.float64, device=state.world.device)
     for place, batch in enumerate(batches, start=1):
-        with _synchronised(state.model, last=place == len(batches)), state.precision.autocast():
-            loss = task.loss(state.model, batch)
-            (loss.total / nominal).backward()
+        with _synchronised(state.model, last=place == len(batches)):
+            with state.precision.autocast():
+                loss = task.loss(state.model, batch)
+            (loss.total / nominal * state.loss_scale.scale).backward()
         total = total + loss.total.detach()
         count = count + loss.count
     return total, count

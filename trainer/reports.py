@@ -122,6 +122,16 @@ class DatasetReport(Report):
     notices: tuple[str, ...] = ()
 
 
+class InitialWeights(Part):
+    """The file that a model started from: how many of its tensors went in, which did not, and which of the model's are not from it."""
+
+    uri: str
+    digest: str
+    loaded: int
+    left_out: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
 class ModelSpec(Report):
     """`model.json` beside `model.safetensors`: everything that is needed to build the model and read its output."""
 
@@ -132,6 +142,7 @@ class ModelSpec(Report):
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    initial_weights: InitialWeights | None = None
 
 
 class TrainReport(Report):
@@ -154,6 +165,8 @@ class TrainReport(Report):
     world_size: int
     precision: str
     parameters: int
+    initial_weights: InitialWeights | None = None
+    skipped_steps: int = 0  # left out because fp16 overflowed
     images_per_second: float
     seconds: float
     attempts: int

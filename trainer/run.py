@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trainer import environment
 from trainer.canonical import digest_of, sha256_digest, short
 from trainer.checkpoint.commit import read_checkpoint
-from trainer.checkpoint.documents import MANIFEST, MODEL_FILE
+from trainer.checkpoint.documents import MANIFEST, MODEL_FILE, SPEC_FILE
 from trainer.checkpoint.ledger import count_attempts
 from trainer.checkpoint.listing import best, committed, open_generation, scores_of
 from trainer.code_version import code_version, git_commit
@@ -66,6 +66,7 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
     config, positions = run.config, committed(run.store, run.generation)
     by_score = best(run.store, positions, config.training.select_by) if config.training.select == "best" else None
     selected = by_score or positions[-1]
+    files = read_checkpoint(run.store, selected)
     sections = config.sections(*STAGE_SECTIONS["train"])
     report = TrainReport(
         completed=True,
@@ -73,7 +74,7 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
         samples_seen=state.samples_seen,
         steps=state.step,
         scores=scores_of(run.store, selected) or {},
-        model_digest=sha256_digest(read_checkpoint(run.store, selected)[MODEL_FILE]),
+        model_digest=sha256_digest(files[MODEL_FILE]),
         generation=run.generation,
         dataset=run.dataset,
         data_digest=run.manifest.digest,
@@ -84,6 +85,8 @@ def conclude(run: Run, state: TrainState, *, images_per_second: float, seconds: 
         world_size=state.world.size,
         precision=state.precision.name,
         parameters=sum(parameter.numel() for parameter in state.module.parameters()),
+        initial_weights=ModelSpec.from_bytes(files[SPEC_FILE], f"{run.folder}/{selected.folder}/{SPEC_FILE}").initial_weights,
+        skipped_steps=state.loss_scale.skipped,
         images_per_second=images_per_second,
         seconds=seconds,
         attempts=count_attempts(run.store, run.generation),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from torch import nn
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from trainer.config import OptimiserConfig, ScheduleConfig
 from trainer.optim.precision import Precision
+from trainer.optim.scaling import LossScale
 from trainer.world import World
 
 
@@ -26,6 +27,7 @@ class TrainState:
     Args:
         model: what is called in a training step (wrapped for several ranks).
         module: the same model, bare: what is scored and saved.
+        loss_scale: of the precision; part of what is saved.
         evaluated_at: samples seen at the last evaluation, or -1.
         stop: set by a hook, the same on every rank.
     """
@@ -41,6 +43,10 @@ class TrainState:
     samples_seen: int = 0
     evaluated_at: int = -1
     stop: Reason | None = None
+    loss_scale: LossScale = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loss_scale = self.precision.loss_scale()
 
     @property
     def step(self) -> int:
@@ -58,7 +64,10 @@ class TrainState:
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step. `loss` is the mean over the global batch; `gradient_norm` is before clipping."""
+    """One optimiser step. `loss` is the mean over the global batch; `gradient_norm` is before clipping.
+
+    Neither is finite for sure: a step that overflows in fp16 is left out, and says so here.
+    """
 
     loss: float
     gradient_norm: float

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from trainer.batch import Scores
 from trainer.checkpoint.history import History
 from trainer.config import RunConfig
-from trainer.data.loader import training_batches, whole_batches
+from trainer.data.loader import evaluation_batches, training_batches
 from trainer.data.order import Order
 from trainer.data.shards import ShardedSplit
 from trainer.errors import PreemptedError
@@ -28,9 +28,10 @@ from trainer.hooks.preemption import Preemption
 from trainer.hooks.telemetry import Telemetry
 from trainer.loop import Evaluate, fit
 from trainer.models import build_model
+from trainer.models.compiled import compiled
 from trainer.optim.optimiser import build_optimiser
 from trainer.optim.precision import Precision, choose_precision
-from trainer.reports import TrainReport
+from trainer.reports import ModelSpec, TrainReport
 from trainer.resume import resume
 from trainer.run import Run, conclude, open_run
 from trainer.scoring import score
@@ -62,14 +63,14 @@ def train(config: RunConfig, *, dataset: str, out: str, world: World, fresh: str
     torch.manual_seed(config.training.seed)
     task = build_task(config.task, config.data, len(run.manifest.classes))
     state = build_state(run, world)
-    resume(run, state)
+    spec = resume(run, state)
 
     train_split = ShardedSplit(open_store(dataset), run.manifest.split(config.data.train_split))
     val_split = ShardedSplit(open_store(dataset), run.manifest.split(config.data.val_split))
     order = Order(config.training.seed, len(train_split), state.global_batch, config.loader.micro_batch)
     steps = training_batches(train_split, order, config.data, config.loader, world, range(state.step, state.total_steps))
     stopwatch, history = Stopwatch(), History(run.store, run.generation)
-    fit(state, stopwatch.watch(steps), task, _hooks(run, stopwatch, history, world), _evaluator(config, val_split, task))
+    fit(state, stopwatch.watch(steps), task, _hooks(run, spec, stopwatch, history, world), _evaluator(config, val_split, task))
     if state.stop:
         raise PreemptedError(f"stopped on request after {state.samples_seen} samples, which are saved; the same command continues")
 
@@ -83,8 +84,10 @@ def build_state(run: Run, world: World) -> TrainState:
     config = run.config
     precision = Precision(world.decide(lambda: choose_precision(config.training.precision, world.device).name), world.device)
     module = build_model(run.spec).to(world.device, precision.parameters)
+    if config.training.channels_last:
+        module.use_channels_last()
     return TrainState(
-        model=_distributed(module, world),
+        model=_distributed(compiled(module, world.device) if config.training.compile else module, world),
         module=module,
         optimiser=build_optimiser(module, config.optimiser, fused=world.device.type == "cuda"),
         optimiser_config=config.optimiser,
@@ -104,7 +107,7 @@ def _distributed(module: nn.Module, world: World) -> nn.Module:
     return DistributedDataParallel(module, device_ids=devices, forward_sync_buffers=changing, gradient_as_bucket_view=True)
 
 
-def _hooks(run: Run, stopwatch: Stopwatch, history: History, world: World) -> list[Hook]:
+def _hooks(run: Run, spec: ModelSpec, stopwatch: Stopwatch, history: History, world: World) -> list[Hook]:
     """In this order: a stop is known before the save of its step, and a step's figures are in the history before it is flushed."""
     config = run.config
 
@@ -117,7 +120,7 @@ def _hooks(run: Run, stopwatch: Stopwatch, history: History, world: World) -> li
         Checkpointing(
             run.store,
             run.generation,
-            run.spec,
+            spec,
             history,
             is_save_due,
             keep_last=config.checkpoint.keep_last,
@@ -139,7 +142,7 @@ def _evaluator(config: RunConfig, split: ShardedSplit, task: Task) -> Evaluate:
             return None
         for buffer in state.module.buffers():
             state.world.share(buffer)  # batch norm's running figures are rank 0's, as in what is saved
-        scored = score(state.module, whole_batches(split, config.data, config.loader, state.world), task, state.world, state.precision)
+        scored = score(state.module, evaluation_batches(split, config.data, config.loader, state.world), task, state.world, state.precision)
         state.evaluated_at = state.samples_seen
         return task.summarise(scored.sums)
 

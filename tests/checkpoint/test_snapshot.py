@@ -64,6 +64,51 @@ def test_a_snapshot_does_not_change_when_training_goes_on() -> None:
     assert snapshot(state)[MODEL_FILE] != before
 
 
+@pytest.mark.parametrize(("saved", "wanted"), [("fp16", "float32"), ("float32", "fp16")])
+def test_a_loss_scale_is_neither_dropped_nor_made_up(saved: str, wanted: str) -> None:
+    files = snapshot(state_of(precision=saved))
+
+    with pytest.raises(CheckpointMismatchError, match=rf"here has the loss scale .*; this run computes in {wanted}, which needs"):
+        restore(state_of(precision=wanted), files, "here")
+
+
+def in_channels_last() -> TrainState:
+    """A convolution on 4 channels whose kernel is in channels_last memory order, with a fused AdamW: one loop over all of them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 8, 3, bias=False)).to(memory_format=torch.channels_last)
+    state = state_of(model=model)
+    state.optimiser = build_optimiser(model, AdamWConfig(), fused=True)
+    return state
+
+
+def take_steps(state: TrainState, steps: range) -> None:
+    """Steps on random images, the same for the same numbers."""
+    for step in steps:
+        images = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(step))
+        state.optimiser.zero_grad()
+        state.module(images).square().mean().backward()
+        state.optimiser.param_groups[0]["lr"] = 0.1
+        state.optimiser.step()
+
+
+def test_channels_last_goes_on_after_a_resume_as_if_unbroken() -> None:
+    unbroken, resumed = in_channels_last(), in_channels_last()
+    take_steps(unbroken, range(3))
+    restore(resumed, snapshot(unbroken), "here")
+    for state in (unbroken, resumed):
+        take_steps(state, range(3, 6))
+
+    assert torch.equal(unbroken.module[0].weight, resumed.module[0].weight)
+    assert resumed.module[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_is_saved_does_not_depend_on_the_memory_order() -> None:
+    last, usual = in_channels_last(), in_channels_last()
+    usual.module.to(memory_format=torch.contiguous_format)
+
+    assert snapshot(last)[MODEL_FILE] == snapshot(usual)[MODEL_FILE]
+
+
 def test_another_global_batch_is_refused() -> None:
     files = snapshot(state_of(batch=4))
 

@@ -17,6 +17,15 @@ CASES = {
         {"training": {"precision": "float32"}, "optimiser": {"name": "sgd"}, "schedule": {"peak_lr": 0.02}},
         1e-4,
     ),
+    "weighted classes in channels_last": (
+        "segmentation",
+        {
+            "task": {"class_weights": [0.05, *(number / 7 for number in range(1, 11))], "label_smoothing": 0.1},
+            "training": {"precision": "float64", "channels_last": True},
+            "schedule": {"name": "polynomial"},
+        },
+        1e-8,
+    ),
     "classification": ("classification", {"training": {"precision": "float64"}}, 1e-8),
 }
 RANKS = (1, 2, 3)

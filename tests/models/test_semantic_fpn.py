@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.config import ModelConfig
+from trainer.config import SemanticFPNConfig
 from trainer.errors import ConfigError
 from trainer.models import build_model
 from trainer.models.semantic_fpn import SemanticFPN
@@ -12,21 +12,21 @@ from trainer.reports import ModelSpec
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "convnextv2_atto", "pvt_v2_b0", "resnest14d"])
 def test_scores_have_the_size_of_the_image(backbone: str) -> None:
-    model = SemanticFPN(ModelConfig(backbone=backbone, channels=32), classes=5).eval()
+    model = SemanticFPN(SemanticFPNConfig(backbone=backbone, channels=32), classes=5).eval()
 
     assert model(torch.zeros(1, 3, 50, 70)).shape == (1, 5, 50, 70)
 
 
 @pytest.mark.parametrize("norm", ["group", "batch"])
 def test_the_norm_is_the_one_that_was_asked_for(norm: str) -> None:
-    model = SemanticFPN(ModelConfig(backbone="test_resnet", channels=32, norm=norm), classes=5)  # pyright: ignore
+    model = SemanticFPN(SemanticFPNConfig(backbone="test_resnet", channels=32, norm=norm), classes=5)
 
     kinds = {type(module).__name__ for module in model.modules()}
     assert ("BatchNorm2d" in kinds) == (norm == "batch")
 
 
 def test_every_parameter_learns() -> None:
-    model = SemanticFPN(ModelConfig(backbone="test_resnet", channels=32), classes=3)
+    model = SemanticFPN(SemanticFPNConfig(backbone="test_resnet", channels=32), classes=3)
 
     model(torch.randn(2, 3, 64, 64)).square().mean().backward()
 
@@ -35,12 +35,12 @@ def test_every_parameter_learns() -> None:
 
 def test_an_unknown_backbone_is_told_with_those_near_it() -> None:
     with pytest.raises(ConfigError, match=r"model.backbone='resnet_18' is not a timm model; near it: .*resnet"):
-        SemanticFPN(ModelConfig(backbone="resnet_18"), classes=3)
+        SemanticFPN(SemanticFPNConfig(backbone="resnet_18"), classes=3)
 
 
 def test_a_backbone_without_a_pyramid_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"feature maps of strides \[14, 14, 14, 14\]"):
-        SemanticFPN(ModelConfig(backbone="vit_small_patch14_dinov2"), classes=3)
+        SemanticFPN(SemanticFPNConfig(backbone="vit_small_patch14_dinov2"), classes=3)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_backbone_that_cannot_serve_is_told_before_anything_starts(backbone: s
 
 
 def spec_of(backbone: str) -> ModelSpec:
-    model = ModelConfig(backbone=backbone, channels=32).model_dump(mode="json")
+    model = SemanticFPNConfig(backbone=backbone, channels=32).model_dump(mode="json")
     return ModelSpec(model=model, task={}, data={}, classes=("a", "b"), mean=(100.0, 110.0, 120.0), std=(50.0, 60.0, 0.0))
 
 
@@ -74,7 +74,7 @@ def test_a_channel_that_never_changes_does_not_divide_by_zero() -> None:
 
 def test_raw_images_are_normalised_inside_the_model() -> None:
     spec = ModelSpec(
-        model=ModelConfig(backbone="test_resnet", channels=32).model_dump(mode="json"),
+        model=SemanticFPNConfig(backbone="test_resnet", channels=32).model_dump(mode="json"),
         task={},
         data={},
         classes=("a", "b"),

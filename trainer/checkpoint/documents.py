@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from pydantic import Field
+
 from trainer.errors import ConfigError
 from trainer.reports import FileDigest, Report
 
@@ -27,11 +29,15 @@ class CheckpointManifest(Report):
 
 
 class RunPosition(Report):
-    """`state.json`: where the run was. `param_groups` are the optimiser's settings, without its parameters."""
+    """`state.json`: where the run was.
+
+    `param_groups` are the optimiser's settings, without its parameters; `loss_scale` is empty where the precision needs none.
+    """
 
     samples_seen: int
     global_batch: int
     param_groups: tuple[dict[str, Any], ...]
+    loss_scale: dict[str, float] = Field(default_factory=dict[str, float])
 
 
 class EvaluationScores(Report):

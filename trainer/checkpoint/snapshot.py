@@ -27,6 +27,7 @@ def snapshot(state: TrainState) -> dict[str, bytes]:
         samples_seen=state.samples_seen,
         global_batch=state.global_batch,
         param_groups=tuple(_settings(group) for group in optimiser["param_groups"]),
+        loss_scale=state.loss_scale.saved(),
     )
     return {
         MODEL_FILE: save(_contiguous(state.module.state_dict())),
@@ -48,6 +49,7 @@ def restore(state: TrainState, files: Files, where: str) -> None:
             "Set it back, or start again with --fresh"
         )
     restore_model(state.module, files[MODEL_FILE], where)
+    _restore_loss_scale(state, position.loss_scale, where)
     _restore_optimiser(state.optimiser, load(files[OPTIMISER_FILE]), position, where)
     state.samples_seen = position.samples_seen
 
@@ -73,6 +75,16 @@ def restore_model(model: nn.Module, data: bytes, where: str) -> None:
     model.load_state_dict(saved)
 
 
+def _restore_loss_scale(state: TrainState, saved: Mapping[str, float], where: str) -> None:
+    wanted = state.loss_scale.saved()
+    if saved.keys() != wanted.keys():
+        raise CheckpointMismatchError(
+            f"{where} has the loss scale {dict(saved) or 'none'}; this run computes in {state.precision.name}, which needs "
+            f"{'one' if wanted else 'none'}. Set training.precision back, or start again with --fresh"
+        )
+    state.loss_scale.restore(saved)
+
+
 def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor], position: RunPosition, where: str) -> None:
     groups = optimiser.state_dict()["param_groups"]
     if len(groups) != len(position.param_groups):
@@ -82,7 +94,7 @@ def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor], positio
     if nested and len(nested) != parameters:  # plain SGD keeps none
         raise CheckpointMismatchError(f"{where} has optimiser state of {len(nested)} parameters; this model has {parameters}")
     merged = [{**_tuples(saved), "params": group["params"]} for saved, group in zip(position.param_groups, groups, strict=True)]
-    optimiser.load_state_dict({"state": nested, "param_groups": merged})
+    optimiser.load_state_dict({"state": _laid_out(nested, optimiser), "param_groups": merged})
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +121,18 @@ def _nested(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
         parameter, _, name = key.partition(".")
         state.setdefault(int(parameter), {})[name] = tensor
     return state
+
+
+def _laid_out(state: dict[int, dict[str, Tensor]], optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
+    """In their parameters' memory order, channels_last perhaps: a fused step goes through all of them side by side."""
+    parameters: list[Tensor] = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    return {place: {name: _as_laid_out(parameters[place], value) for name, value in values.items()} for place, values in state.items()}
+
+
+def _as_laid_out(parameter: Tensor, value: Tensor) -> Tensor:
+    if value.shape != parameter.shape:  # a count of steps
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from trainer.batch import Scores
 from trainer.checkpoint.history import History
 from trainer.hooks.base import Hook
@@ -28,9 +30,9 @@ class Telemetry(Hook):
             HistoryRecord(
                 step=state.step,
                 samples_seen=state.samples_seen,
-                loss=result.loss,
+                loss=_finite(result.loss),
                 learning_rate=result.learning_rate,
-                gradient_norm=result.gradient_norm,
+                gradient_norm=_finite(result.gradient_norm),
             )
         )
         window = self._stopwatch.lap()
@@ -51,3 +53,8 @@ class Telemetry(Hook):
 
     def close(self) -> None:
         self._sink.close()
+
+
+def _finite(value: float) -> float | None:
+    """A document has no word for infinity."""
+    return value if math.isfinite(value) else None

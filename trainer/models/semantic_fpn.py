@@ -13,8 +13,9 @@ from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer.config import ModelConfig
+from trainer.config import SemanticFPNConfig
 from trainer.errors import ConfigError
+from trainer.models.backbones import require_known
 from trainer.models.norms import make_norm, without_batch_norm
 
 
@@ -24,7 +25,7 @@ class SemanticFPN(nn.Module):
     Takes `[B, 3, H, W]` normalised images, gives `[B, classes, H, W]`; H and W may be anything.
     """
 
-    def __init__(self, config: ModelConfig, classes: int) -> None:
+    def __init__(self, config: SemanticFPNConfig, classes: int) -> None:
         super().__init__()
         self.backbone, strides, widths = _backbone(config)
         self.stride = max(strides)
@@ -53,7 +54,7 @@ class SemanticFPN(nn.Module):
 class _Branch(nn.Sequential):
     """From a level of the pyramid to stride 4: convolution, norm, ReLU, doubling, until it is there."""
 
-    def __init__(self, config: ModelConfig, stride: int) -> None:
+    def __init__(self, config: SemanticFPNConfig, stride: int) -> None:
         doublings = (stride // 4).bit_length() - 1
         layers: list[nn.Module] = []
         for _ in range(max(1, doublings)):
@@ -67,11 +68,9 @@ class _Branch(nn.Sequential):
         super().__init__(*layers)
 
 
-def _backbone(config: ModelConfig) -> tuple[nn.Module, list[int], list[int]]:
+def _backbone(config: SemanticFPNConfig) -> tuple[nn.Module, list[int], list[int]]:
     """A timm model that gives its last four feature maps (strides 4 to 32, as a rule), with their strides and widths."""
-    if not timm.is_model(config.backbone):
-        near = timm.list_models(f"*{config.backbone.partition('_')[0]}*")[:5]
-        raise ConfigError(f"model.backbone={config.backbone!r} is not a timm model; near it: {', '.join(near) or 'none'}")
+    require_known(config.backbone)
     try:
         backbone = timm.create_model(config.backbone, pretrained=False, features_only=True, out_indices=(-4, -3, -2, -1))
     except (RuntimeError, NotImplementedError, AttributeError, AssertionError) as error:

@@ -10,24 +10,30 @@ from dataclasses import dataclass
 
 import torch
 
-_PARAMETERS = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
+from trainer.optim.scaling import DynamicScale, FixedScale, LossScale
+
+_COMPUTES_IN = {"bf16": torch.bfloat16, "fp16": torch.float16}  # under autocast; the others use one type throughout
 
 
 @dataclass(frozen=True)
 class Precision:
-    """`bf16` keeps parameters in float32 and computes under autocast; the others use one type throughout."""
+    """`bf16` and `fp16` keep parameters in float32 and compute under autocast; the others use one type throughout."""
 
     name: str
     device: torch.device
 
     @property
     def parameters(self) -> torch.dtype:
-        return _PARAMETERS[self.name]
+        return torch.float64 if self.name == "float64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
-        if self.name == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        if dtype := _COMPUTES_IN.get(self.name):
+            return torch.autocast(self.device.type, dtype=dtype)
         return nullcontext()
+
+    def loss_scale(self) -> LossScale:
+        """A new one: fp16 alone has too small a range for gradients as they are."""
+        return DynamicScale() if self.name == "fp16" else FixedScale()
 
 
 def choose_precision(wanted: str, device: torch.device) -> Precision:
