@@ -23,6 +23,10 @@ run: .venv/.synced  ## Set up, then run the segmentation pipeline on this machin
 test: .venv/.synced  ## Set up, then run every test
 	$(PY) -m pytest -n 2 --dist loadgroup
 
+coverage: .venv/.synced  ## Run every test with coverage, and name what no test reaches
+	$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=json:coverage.json --cov-report=term:skip-covered
+	$(PY) -m tests.coverage_gaps coverage.json
+
 check: .venv/.synced  ## Format, lint, types, import layers: what CI runs first
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -46,4 +50,4 @@ reference: .venv/.synced  ## Write the tables of docs/recipes.md, and the recipe
 clean:  ## Remove outputs and caches, not the environment
 	rm -rf outputs .sightline .pytest_cache .ruff_cache .import_linter_cache build dist
 
-.PHONY: help run test check bench lock pipelines reference clean
+.PHONY: help run test coverage check bench lock pipelines reference clean

@@ -207,6 +207,18 @@ def test_values_of_a_section_that_disagree_are_refused(section: type[Section], v
         section(**values)
 
 
+def test_a_recipe_without_a_source_is_checked_against_the_built_in_one(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("data: {val_split: nope}\n")
+
+    with pytest.raises(ConfigError, match=r"data.val_split=nope is not among the splits of the source, \['train', 'val'\]"):
+        load_config(str(tmp_path / "recipe.yaml"))
+
+
+def test_the_split_to_train_on_is_the_first_of_the_source() -> None:
+    with pytest.raises(ConfigError, match=r"data.train_split=train is not the first of source.splits=\['val', 'train'\]"):
+        load_config("segmentation-microscopy", ["source.splits=[val, train]"], data="x")
+
+
 def test_a_recipe_that_names_no_metric_gets_the_main_one_of_its_task(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, "classification", training={"select_by": "top5"}, registration={})
     values = json.loads(recipe.read_text())
@@ -223,7 +235,7 @@ def test_the_sections_of_the_stage_train_are_a_recipe_for_it(task: str, tmp_path
     config = load_config(str(write_recipe(tmp_path, task)))
     (tmp_path / "stage.yaml").write_text(stage_config(config, "train"))
 
-    stage = load_config(str(tmp_path / "stage.yaml"))
+    stage = load_config(str(tmp_path / "stage.yaml"), reads_source=False)
 
     assert stage.sections(*STAGE_SECTIONS["train"]) == config.sections(*STAGE_SECTIONS["train"])
 
@@ -302,7 +314,7 @@ def test_sections_without_a_source_are_not_held_against_its_splits(tmp_path: Pat
         )
     )
 
-    assert load_config(str(path)).data.val_split == "b"
+    assert load_config(str(path), reads_source=False).data.val_split == "b"
 
 
 def test_a_section_that_names_no_kind_is_of_the_default_kind(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def _run_predict(args: argparse.Namespace) -> None:
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
-    return load_config(args.recipe, args.overrides)
+    return load_config(args.recipe, args.overrides, reads_source=False)
 
 
 def _tell(report: Report) -> None:

@@ -30,7 +30,9 @@ def recipe_names() -> list[str]:
     )
 
 
-def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | None = None, data: str | None = None) -> RunConfig:
+def load_config(
+    recipe: str, overrides: Sequence[str] = (), *, source: str | None = None, data: str | None = None, reads_source: bool = True
+) -> RunConfig:
     """Resolve a run.
 
     Args:
@@ -38,6 +40,7 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
         overrides: `section.key=value`, values in YAML 1.2; applied in order, the last one wins.
         source: the format of the images; where it is not the recipe's own, that format's defaults replace the section.
         data: the URI of the images.
+        reads_source: whether the source is to be used; what trains on prepared data does not look at it.
 
     Raises:
         ConfigError: a file, key or value cannot be meant; the message names it and what to change.
@@ -50,7 +53,7 @@ def load_config(recipe: str, overrides: Sequence[str] = (), *, source: str | Non
     _name_metrics(values)
     config = _validated(values, where=f"recipe {recipe}")
     _check_task(config)
-    if "source" in values:  # a stage is given only its own sections
+    if reads_source:
         _check_source(config)
     return config
 
@@ -168,6 +171,11 @@ def _check_source(config: RunConfig) -> None:
     ):
         if split not in source.splits:
             raise ConfigError(f"{key}={split} is not among the splits of the source, {list(source.splits)}; change one of the two")
+    if config.data.train_split != source.splits[0]:
+        raise ConfigError(
+            f"data.train_split={config.data.train_split} is not the first of source.splits={list(source.splits)}, from which the colours' "
+            "mean is taken and whose pictures no other split may hold; write it first"
+        )
 
 
 def _check_task(config: RunConfig) -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -107,6 +111,25 @@ def test_the_centre_is_what_is_left_when_as_much_is_cut_on_either_side() -> None
 
     rows = image[0, :, 0].float()
     assert (float(rows[0]), float(rows[-1])) == (pytest.approx(10.5, abs=1), pytest.approx(48.5, abs=1))
+
+
+LONG = """
+import resource, torch
+from trainer.config import ResizedCropConfig
+from trainer.data.transforms import open_view
+view = open_view(ResizedCropConfig(crop=(224, 224), resize=256))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for shape in ((1, 4000), (4000, 1)):
+    image, _ = view.evaluate(torch.full((3, *shape), 7, dtype=torch.uint8), torch.tensor(0))
+    assert image.shape == (3, 224, 224) and image.unique().tolist() == [7]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_centre_of_a_long_picture_takes_no_more_memory_than_it_shows() -> None:
+    ended = subprocess.run([sys.executable, "-c", LONG], capture_output=True, check=True, text=True, cwd=Path.cwd())
+
+    assert int(ended.stdout) < 100_000  # KiB; resized as a whole they would take 1.8 GB
 
 
 def test_a_resized_crop_takes_a_part_of_the_area_asked_for() -> None:

@@ -85,11 +85,11 @@ class ResizedCrop:
         return _finished(*_resized_crop(image, target, (top, left, height, width), self.config.crop), random, self.config)
 
     def evaluate(self, image: Tensor, target: Tensor) -> Pair:
-        """The shorter side resized, then the centre."""
-        image = F.resize(image, list(self._resized(image.shape[-2], image.shape[-1])), antialias=True)
-        target = _on_mask(target, F.resize, list(image.shape[-2:]), interpolation=InterpolationMode.NEAREST)
-        crop = list(self.config.crop)
-        return F.center_crop(image, crop), _on_mask(target, F.center_crop, crop)
+        """The centre of an image whose shorter side is resized. Only that part is resized: of a long one the rest would be huge."""
+        scale = self.config.resize / min(image.shape[-2:])
+        height, width = (max(1, round(side / scale)) for side in self.config.crop)
+        part = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2, height, width
+        return _resized_crop(image, target, part, self.config.crop)
 
     def evaluated_size(self, height: int, width: int) -> tuple[int, int]:
         return self.config.crop
@@ -99,10 +99,6 @@ class ResizedCrop:
         area = height * width * random.uniform(*self.config.area)
         aspect = math.exp(random.uniform(*np.log(self.config.aspect)))
         return max(1, min(height, round(math.sqrt(area / aspect)))), max(1, min(width, round(math.sqrt(area * aspect))))
-
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
-        scale = self.config.resize / min(height, width)
-        return max(self.config.resize, round(height * scale)), max(self.config.resize, round(width * scale))
 
 
 _VIEWS: dict[str, Callable[[Any], View]] = {"scaled_crop": ScaledCrop, "resized_crop": ResizedCrop}
