@@ -26,6 +26,13 @@ class Rendered(NamedTuple):
     caption: str
 
 
+class Answer(NamedTuple):
+    """What is kept of a prediction: files, by the extension that follows the image's name, and figures for a table."""
+
+    files: dict[str, bytes]
+    figures: dict[str, str | float]
+
+
 class Task(Protocol):
     """One kind of learning. A task holds no weights and no state."""
 
@@ -42,6 +49,11 @@ class Task(Protocol):
     @property
     def protocol(self) -> str:
         """How it is scored, in words that stand beside the metric."""
+        ...
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a prediction has a value for each pixel, `[B, H, W]`, so that it may be made in pieces."""
         ...
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
@@ -76,4 +88,8 @@ class Task(Protocol):
 
     def render(self, image: NDArray[np.uint8], truth: Tensor, prediction: Tensor, classes: tuple[str, ...]) -> Rendered:
         """An image `[3, H, W]` with its prediction beside the truth."""
+        ...
+
+    def answer(self, image: NDArray[np.uint8], prediction: Tensor, classes: tuple[str, ...]) -> Answer:
+        """What `sightline predict` keeps of an image `[3, H, W]`; equal keys for every image."""
         ...

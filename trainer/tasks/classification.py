@@ -18,7 +18,7 @@ from trainer.config import ClassificationConfig, DataConfig
 from trainer.report.overlay import plain_picture
 from trainer.report.words import Words
 from trainer.reports import ClassScore
-from trainer.tasks.base import Rendered, finite_scores
+from trainer.tasks.base import Answer, Rendered, finite_scores
 
 WORDS = Words(
     metrics={"top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "macro_f1": "Macro F1", "mean_accuracy": "Mean accuracy"},
@@ -38,6 +38,7 @@ class Classification:
     classes: int
     label_smoothing: float = 0.0
     count_per_sample: float = 1.0
+    is_dense: bool = False
     words: Words = WORDS
     protocol: str = "one view of each image, the centre crop; classes absent from truth and prediction left out of means"
 
@@ -99,6 +100,14 @@ class Classification:
         called = int(prediction.argmax())
         said = f"{classes[int(truth)]}, called {classes[called]} ({float(prediction[called]):.1%})"
         return Rendered(plain_picture(image), caption=said)
+
+    def answer(self, image: NDArray[np.uint8], prediction: Tensor, classes: tuple[str, ...]) -> Answer:
+        """The likeliest classes, at most five, with their probabilities; no file."""
+        likeliest = prediction.topk(min(5, len(classes)))
+        figures: dict[str, str | float] = {}
+        for place, (probability, index) in enumerate(zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True), start=1):
+            figures |= {f"label_{place}": classes[index], f"probability_{place}": probability}
+        return Answer({}, figures)
 
 
 def _by_class(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,10 +17,10 @@ from trainer.batch import Batch, Loss, Rows, Scores, Sums
 from trainer.config import DataConfig, SegmentationConfig
 from trainer.errors import ConfigError
 from trainer.labels import IGNORE
-from trainer.report.overlay import PANELS, class_palette, comparison
+from trainer.report.overlay import PANELS, class_palette, comparison, index_png, tinted
 from trainer.report.words import Words
 from trainer.reports import ClassScore
-from trainer.tasks.base import Rendered, finite_scores
+from trainer.tasks.base import Answer, Rendered, finite_scores
 
 WORDS = Words(
     metrics={"miou": "Mean IoU", "pixel_accuracy": "Pixel accuracy", "mean_accuracy": "Mean accuracy"},
@@ -42,6 +42,7 @@ class Segmentation:
     count_per_sample: float
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None  # [C]
+    is_dense: bool = True
     words: Words = WORDS
     protocol: str = "whole images, one scale, no flip; classes absent from truth and prediction left out of the mean"
 
@@ -93,6 +94,13 @@ class Segmentation:
 
     def render(self, image: NDArray[np.uint8], truth: Tensor, prediction: Tensor, classes: tuple[str, ...]) -> Rendered:
         return Rendered(comparison(image, truth.numpy(), prediction.numpy(), class_palette(len(classes))), caption="")
+
+    def answer(self, image: NDArray[np.uint8], prediction: Tensor, classes: tuple[str, ...]) -> Answer:
+        """The mask, the image tinted by it, and the share of the pixels that each class has."""
+        labels, palette = prediction.numpy(), class_palette(len(classes))
+        shares = torch.bincount(prediction.flatten(), minlength=len(classes)).double() / prediction.numel()
+        files = {"mask.png": index_png(labels, palette), "overlay.png": tinted(image, labels, palette)}
+        return Answer(files, dict(zip(classes, shares.tolist(), strict=True)))
 
     def _confusion(self, prediction: Tensor, truth: Tensor) -> Tensor:
         counted = truth != IGNORE
