@@ -8,7 +8,7 @@ import pytest
 from report_documents import COMMAND, NAMES, evaluation, manifest, training
 
 from trainer.report import sections
-from trainer.reports import Split
+from trainer.reports import InitialWeights, Split
 from trainer.tasks.segmentation import WORDS
 
 
@@ -119,3 +119,15 @@ def test_colours_are_hexadecimal_and_distinct() -> None:
     colours = sections.colours(21)
     assert len(set(colours)) == 21
     assert colours[0] == "#707a8a"
+
+
+def test_weights_that_it_started_from_are_named() -> None:
+    initial = InitialWeights(uri="s3://bucket/w.safetensors", digest="sha256:w", loaded=3, left_out=("head",), missing=("head",))
+    found = dict(sections.provenance(evaluation(), training(initial_weights=initial)))
+    assert (found["Starts from"], found["Initial weights"]) == ("s3://bucket/w.safetensors", "sha256:w")
+    assert "Starts from" not in dict(sections.provenance(evaluation(), training()))
+
+
+@pytest.mark.parametrize(("skipped", "told"), [(0, None), (3, "3")])
+def test_steps_that_fp16_skipped_are_told_where_there_are_any(skipped: int, told: str | None) -> None:
+    assert dict(sections.training_facts(evaluation(), training(skipped_steps=skipped))).get("Steps skipped in fp16") == told

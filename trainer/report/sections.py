@@ -123,8 +123,10 @@ def split_rows(manifest: DatasetManifest) -> tuple[SplitRow, ...]:
 
 def training_facts(report: EvaluationReport, training: TrainReport) -> Facts:
     """How it was trained, and how fast both stages were."""
+    skipped = (("Steps skipped in fp16", whole(training.skipped_steps)),) if training.skipped_steps else ()
     return (
         ("Optimiser steps", whole(training.steps)),
+        *skipped,
         ("Samples seen", whole(training.samples_seen)),
         ("Training speed", f"{rounded(training.images_per_second)} images/s"),
         ("Training time", duration(training.seconds)),
@@ -141,10 +143,13 @@ def provenance(report: EvaluationReport, training: TrainReport) -> Facts:
     """What the model was made from. A version of the code stands once where both stages ran the same."""
     codes = {"Code that trained": training.code_version, "Code that evaluated": report.code_version}
     same = training.code_version == report.code_version
+    initial = training.initial_weights
     found = (
         ("Model", report.model_digest),
         ("Data", report.data_digest),
         ("Training", report.train_digest),
+        ("Starts from", initial.uri if initial else ""),
+        ("Initial weights", initial.digest if initial else ""),
         ("Config", report.config_digest),
         ("Train report", report.train_report_digest),
         *((("Code", report.code_version),) if same else codes.items()),
