@@ -344,11 +344,12 @@ def test_a_description_of_another_version_is_told(segments: str, tmp_path: Path)
 
 
 MEASURED = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from trainer.predict import Settings, predict
 from trainer.tiling import Tiling
 report = predict(sys.argv[1], [sys.argv[2]], out=sys.argv[3], settings=Settings("cpu", tiling=Tiling(most_passes=1)))
-print(report.predictions[0].size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(report.predictions[0].size, *re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()))
 """
 
 

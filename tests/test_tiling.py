@@ -125,5 +125,15 @@ def test_a_group_that_is_the_same_everywhere_has_settled() -> None:
     assert float(tiled.prediction.abs().max()) < 1e-3
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 900), (900, 20)])
+def test_an_image_that_is_shorter_than_the_stride_is_cut_along_its_length(height: int, width: int) -> None:
+    model, image = network(), uneven(height, width)
+
+    tiled = predict_large(logits(model), image, Tiling(most_pixels=800))
+
+    assert tiled.tiles > 4
+    assert furthest(tiled.prediction, logits(model)(image)) < 1e-3
+
+
 def test_passes_end_where_they_must() -> None:
     assert predict_large(logits(network()), uneven(500, 800), Tiling(SMALL.most_pixels, most_passes=2)).passes == 2

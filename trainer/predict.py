@@ -121,10 +121,9 @@ def open_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    known = ["cpu", "cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if name not in known or (name == "cuda" and not torch.cuda.is_available()):
-        here = ", ".join(known if torch.cuda.is_available() else ["cpu"])
-        raise ConfigError(f"device {name} is not here; there is: {here}")
+    here = ["cpu"] + ["cuda"] * torch.cuda.is_available() + [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name not in here:
+        raise ConfigError(f"device {name} is not here; there is: {', '.join(here)}")
     return torch.device(name)
 
 

@@ -80,11 +80,9 @@ def predict_large(predict: Predict, image: Tensor, tiling: Tiling) -> Tiled:
         return Tiled(predict(image))
     tiles = [Tile(*spans) for spans in product(cut(height, tiling), cut(width, tiling))]
     norms = SharedNorms()
-    passes, change = 0, math.inf
-    prediction = torch.empty(0)
+    prediction, change, passes = _one_pass(predict, image, tiles, norms), norms.settle(), 1
     while change > tiling.tolerance and passes < tiling.most_passes:
-        prediction = _one_pass(predict, image, tiles, norms)
-        passes, change = passes + 1, norms.settle()
+        prediction, change, passes = _one_pass(predict, image, tiles, norms), norms.settle(), passes + 1
     return Tiled(prediction, len(tiles), passes, change)
 
 
@@ -169,6 +167,8 @@ class SharedNorms(TorchFunctionMode):
 
 def _scaled(span: Span, length: int) -> slice:
     """A core on a map of so many rows for the tile; at the image's end with what the network has padded there."""
+    if (span.start, span.stop) == (span.low, span.high):
+        return slice(None)  # however short the image is
     stride = 2 ** round(math.log2((span.high - span.low) / length))
     return slice((span.start - span.low) // stride, None if span.stop == span.high else (span.stop - span.low) // stride)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import cast
 
 import timm
@@ -38,7 +39,9 @@ class SemanticFPN(nn.Module):
         height, width = images.shape[-2:]
         padded = F.pad(images, (0, -width % self.stride, 0, -height % self.stride))
         pyramid = self._top_down(self.backbone(padded))
-        summed = torch.stack([branch(level) for branch, level in zip(self.branches, pyramid, strict=True)]).sum(dim=0)
+        summed = reduce(
+            torch.add, (branch(level) for branch, level in zip(self.branches, pyramid, strict=True))
+        )  # one at a time: they are large
         logits = self.classifier(self.dropout(summed))
         enlarged = F.interpolate(logits, size=padded.shape[-2:], mode="bilinear", align_corners=False)
         return enlarged[..., :height, :width]
