@@ -53,7 +53,9 @@ def compressed_runs(mask: Array) -> Document:
     return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
 
 
-def document(images: Sequence[Document], annotations: Sequence[Document], categories: Sequence[Document] = CATEGORIES) -> Document:
+def document(images: Sequence[Document], annotations: Sequence[Document] = (), categories: Sequence[Document] = CATEGORIES) -> Document:
+    """Where no annotations are given, some object in the first image: a file without any is refused."""
+    annotations = annotations or [annotation(1, box(0, 0, 2, 2), images[0]["id"], categories[0]["id"])]
     return {"info": {"year": 2024}, "images": list(images), "annotations": list(annotations), "categories": list(categories)}
 
 
@@ -66,7 +68,7 @@ def put_image(root: Path, name: str, number: int = 0, height: int = 12, width: i
 
 
 def one_image(root: Path, *annotations: Document, **values: Any) -> Path:
-    """A split `train` with one image, `train/0001.png` of 12 × 16 pixels."""
+    """A split `train` with one image, `train/0001.png` of 12 × 16 pixels, and some object in it where no annotations are given."""
     put_image(root, "train/0001.png")
     put_document(root, document([image(1)], annotations, **values))
     return root

@@ -40,7 +40,7 @@ SET = [*RUN, "--set"]
         ([*RUN, "--workers"], "expected one argument"),
         ([*RUN, "--workers", "0"], "workers='0' is neither a number from 1 nor MIN:MAX"),
         ([*RUN, "--workers", "4:2"], "write 2:4"),
-        ([*RUN, "--data", "images"], "give --recipe, one of classification-digits, segmentation-digits, segmentation-microscopy"),
+        ([*RUN, "--data", "images"], "give --recipe, one of classification-digits, segmentation, segmentation-digits, segmentation-microscopy"),
         ([*RUN, "--recipe", "segmentation-digit"], "did you mean segmentation-digits?"),
         ([*RUN, "--recipe", "none.yaml"], "none.yaml cannot be read"),
         ([*RUN, "--recipe", "segmentation-digits", "--data", "images"], "add --source masks"),

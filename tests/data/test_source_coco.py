@@ -15,6 +15,7 @@ from tests.coco_data import (
     BIRD,
     CAT,
     DOG,
+    Document,
     annotation,
     box,
     box_mask,
@@ -31,6 +32,7 @@ from tests.mask_data import Array, encoded, picture, put
 from trainer.config import CocoSource, MasksSource
 from trainer.data.sources import Sample, UnusableImageError, open_source
 from trainer.data.sources.coco import CocoInstances
+from trainer.data.sources.json_records import whole_number
 from trainer.errors import ConfigError, DataError
 from trainer.labels import IGNORE
 from trainer.storage import open_store
@@ -101,7 +103,8 @@ def test_real_annotations_give_the_same_masks_as_mask_files_pixel_for_pixel() ->
 
 
 def test_an_image_without_objects_is_all_background(tmp_path: Path) -> None:
-    assert not mask_of(one_image(tmp_path)).any()
+    put_document(one_image(tmp_path), document([image(1), image(2, "b.png")], [annotation(1, box(0, 0, 2, 2), 2)]))
+    assert not mask_of(tmp_path).any()
 
 
 @pytest.mark.parametrize("ids", [(1, 2), (2, 1)])
@@ -150,21 +153,21 @@ def test_one_category_may_have_another_id_in_another_file_where_classes_are_name
 
 def test_images_and_annotations_may_lie_anywhere_below_the_uri(tmp_path: Path) -> None:
     put_image(tmp_path, "pictures/train2017/0001.png")
-    put(tmp_path / "a/train.json", json.dumps(document([image(1)], [])).encode())
+    put(tmp_path / "a/train.json", json.dumps(document([image(1)])).encode())
     assert read(tmp_path, images="pictures/{split}2017/", annotations="a/{split}.json").file == "pictures/train2017/0001.png"
 
 
 @pytest.mark.parametrize("folder", ["", "."])
 def test_images_may_lie_at_the_root(folder: str, tmp_path: Path) -> None:
     put_image(tmp_path, "0001.png")
-    put_document(tmp_path, document([image(1)], []))
+    put_document(tmp_path, document([image(1)]))
     assert read(tmp_path, images=folder).file == "0001.png"
 
 
 @pytest.mark.parametrize("name", ["a b.png", "été/雪 1.png", "deep/er/x.y.png"])
 def test_file_names_may_have_folders_spaces_and_any_letters(name: str, tmp_path: Path) -> None:
     put_image(tmp_path, f"train/{name}")
-    put_document(tmp_path, document([image(1, name)], []))
+    put_document(tmp_path, document([image(1, name)]))
     assert (read(tmp_path).name, read(tmp_path).file) == (name.removesuffix(".png"), f"train/{name}")
 
 
@@ -175,7 +178,7 @@ def test_a_record_need_not_give_the_size(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
-    path = put_document(one_image(tmp_path), document([image(1)], []))
+    path = put_document(one_image(tmp_path), document([image(1)]))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert opened(tmp_path).count("train") == 1
 
@@ -186,7 +189,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
 def in_one_file(root: Path, images: int = 20) -> Path:
     for number in range(1, images + 1):
         put_image(root, f"images/{number:04d}.png", number)
-    put(root / "all.json", json.dumps(document([image(number) for number in range(1, images + 1)], [])).encode())
+    put(root / "all.json", json.dumps(document([image(number) for number in range(1, images + 1)])).encode())
     return root
 
 
@@ -203,7 +206,7 @@ def test_lists_name_stems_of_one_annotation_file_in_their_order(tmp_path: Path) 
 
 def test_a_stem_that_two_images_have_is_unusable_in_a_list(tmp_path: Path) -> None:
     in_one_file(tmp_path, 2)
-    put(tmp_path / "all.json", json.dumps(document([image(1), image(2), image(3, "0001.jpg")], [])).encode())
+    put(tmp_path / "all.json", json.dumps(document([image(1), image(2), image(3, "0001.jpg")])).encode())
     put(tmp_path / "train.txt", b"0001\n")
     told = problems(tmp_path, **{**ONE_FILE, "splits": ("train",)})
     assert told == {"images/0001.png": "shares its stem with others in all.json, images 1, 3; keep one of them"}
@@ -260,7 +263,7 @@ def test_one_annotation_id_in_two_images_makes_both_unusable(tmp_path: Path) -> 
 
 
 def test_one_image_id_for_two_images_makes_both_unusable(tmp_path: Path) -> None:
-    put_document(one_image(tmp_path), document([image(1), image(1, "b.png"), image(2, "c.png")], []))
+    put_document(one_image(tmp_path), document([image(1), image(1, "b.png"), image(2, "c.png")]))
     put_image(tmp_path, "train/b.png")
     put_image(tmp_path, "train/c.png")
     reason = "has the id 1, which annotations/instances_train.json gives to several images; give each its own"
@@ -268,7 +271,7 @@ def test_one_image_id_for_two_images_makes_both_unusable(tmp_path: Path) -> None
 
 
 def test_one_file_listed_as_two_images_is_unusable(tmp_path: Path) -> None:
-    put_document(one_image(tmp_path), document([image(1), image(2, "0001.png")], []))
+    put_document(one_image(tmp_path), document([image(1), image(2, "0001.png")]))
     assert problems(tmp_path) == {"train/0001.png": "is listed more than once in annotations/instances_train.json; keep one of the entries"}
 
 
@@ -289,7 +292,7 @@ def test_an_image_whose_file_is_missing_is_unusable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a\\b.png", "./a.png", ".", "/", "a\0b"])
 def test_file_names_that_lead_elsewhere_are_unusable(name: str, tmp_path: Path) -> None:
     put_image(tmp_path, "secret.png")
-    put_document(tmp_path, document([image(1, name)], []))
+    put_document(tmp_path, document([image(1, name)]))
     assert list(problems(tmp_path).values()) == [
         "is named so in annotations/instances_train.json, which is no path below the folder of the images"
     ]
@@ -318,13 +321,14 @@ def test_an_image_that_lies_on_its_side_does_not_fit_the_annotations_of_the_file
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "is not valid JSON: parse error: premature EOF"),
-        (b'{"images": [{"id": 1', "is not valid JSON: parse error: premature EOF"),
-        (b'{"images": []} {', "is not valid JSON: parse error: trailing garbage"),
-        (b'{"images": [{"id": NaN}]}', "is not valid JSON: lexical error"),
-        (b"\x89PNG\r\n", "is not valid JSON: lexical error"),
-        (b"[1, 2]", "lists no images; COCO's instance annotations have a list `images`"),
-        (b'{"images": []}', "lists no images"),
+        (b"", "is not valid JSON with numbers of 64 bits: parse error: premature EOF"),
+        (b'{"images": [{"id": 1', "is not valid JSON with numbers of 64 bits: parse error: premature EOF"),
+        (b'{"images": []} {', "is not valid JSON with numbers of 64 bits: parse error: trailing garbage"),
+        (b'{"images": [{"id": NaN}]}', "is not valid JSON with numbers of 64 bits: lexical error"),
+        (b"\x89PNG\r\n", "is not valid JSON with numbers of 64 bits: lexical error"),
+        (b'{"images": [{"id": 9223372036854775808}]}', "with numbers of 64 bits: parse error: integer overflow"),
+        (b"[1, 2]", "must have a list `images` with entries at its top, where it has no fields"),
+        (b'{"images": []}', r"must have a list `images` with entries at its top, where it has images \(array\)"),
         (b'{"images": [5]}', r"images\[0\] is 5; it must be an object"),
         (b'{"images": [{"file_name": "a"}]}', r"images\[0\] has id=None; it must be a whole number"),
         (b'{"images": [{"id": "1", "file_name": "a"}]}', r"images\[0\] has id='1'; it must be a whole number"),
@@ -334,11 +338,6 @@ def test_an_image_that_lies_on_its_side_does_not_fit_the_annotations_of_the_file
         (b'{"annotations": [{"id": 1, "image_id": 1, "category_id": true}]}', r"annotations\[0\] has category_id=True; it must be"),
         (b'{"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 2}]}', r"has iscrowd=2; it must be 0 or 1"),
         (b'{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": ""}]}', r"categories\[0\] has name=''; it must be"),
-        (b'{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "x"}, {"id": 2, "name": "x"}]}',
-         "categories 1 and 2 are both named x; rename one"),
-        (b'{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "x"}, {"id": 1, "name": "y"}]}',
-         "category 1 is there twice, as x and y"),
-        (b'{"images": [{"id": 1, "file_name": "a"}]}', "names no categories, so its objects have no class"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_cocos_is_refused_with_its_place(content: bytes, told: str, tmp_path: Path) -> None:
@@ -346,6 +345,63 @@ def test_a_file_that_is_not_cocos_is_refused_with_its_place(content: bytes, told
     with pytest.raises(DataError, match=told) as caught:
         _ = opened(tmp_path).classes
     assert str(path.relative_to(tmp_path)) in str(caught.value)
+
+
+def without(field: str, **others: object) -> Document:
+    return {**{name: value for name, value in document([image(1)]).items() if name != field}, **others}
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(
+    ("content", "lacking", "there"),
+    [
+        (without("annotations"), "annotations", "info (object), images (array), categories (array)"),
+        (without("annotations", annotation=[]), "annotations", "info (object), images (array), categories (array), annotation (array)"),
+        (without("annotations", annotations={"1": annotation(1, box(0, 0, 2, 2))}), "annotations", "annotations (object)"),
+        (without("annotations", annotations="x"), "annotations", "annotations (string)"),
+        (without("annotations", annotations=[]), "annotations", "annotations (array)"),
+        (without("annotations", annotations=None), "annotations", "annotations (null)"),
+        (without("categories"), "categories", "info (object), images (array), annotations (array)"),
+        (without("categories", categories={"2": "cat"}), "categories", "categories (object)"),
+        (without("images", image=[image(1)]), "images", "annotations (array), categories (array), image (array)"),
+    ],
+)
+def test_a_file_without_entries_in_one_of_the_lists_is_refused_and_what_it_has_is_told(
+    content: Document, lacking: str, there: str, split: str, tmp_path: Path
+) -> None:
+    """All its images would be taken for background."""
+    coco_folder(tmp_path)
+    put_document(tmp_path, content, split)
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path, splits=("train", "val"), classes=("cat",), policy="skip").count(split)
+    assert f"instances_{split}.json must have a list `{lacking}` with entries at its top, where it has " in str(caught.value)
+    assert str(caught.value).endswith(there)
+
+
+@pytest.mark.parametrize(
+    ("categories", "told"),
+    [
+        (({"id": 1, "name": "x"}, {"id": 2, "name": "x"}), "categories 1 and 2 are both named x; rename one"),
+        (({"id": 1, "name": "x"}, {"id": 1, "name": "y"}), "category 1 is there twice, as x and y"),
+    ],
+)
+def test_categories_that_share_an_id_or_a_name_are_refused(categories: tuple[Document, ...], told: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"instances_train.json: {told}"):
+        _ = opened(one_image(tmp_path, categories=categories)).classes
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63) + 1, 0])
+def test_whatever_the_id_of_an_image_its_annotations_are_found(number: int, tmp_path: Path) -> None:
+    entries = [image(number, "a.png"), image(5, "b.png")]
+    put_image(tmp_path, "train/a.png")
+    put_document(tmp_path, document(entries, [annotation(1, box(0, 0, 2, 2), number), annotation(2, box(0, 0, 9, 9), 5)]))
+    assert np.count_nonzero(mask_of(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 10**30])
+def test_a_number_that_no_column_holds_is_refused_whatever_parser_reads_it(number: int) -> None:
+    with pytest.raises(DataError, match=rf"^here has id={number}; it must be a whole number of at most 63 bits"):
+        whole_number({"id": number}, "id", "here")
 
 
 def test_without_annotations_the_error_says_what_was_looked_for_and_found(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from itertools import chain
 from multiprocessing import get_context
 from typing import Any
@@ -109,15 +109,21 @@ def _picture_digest(pixels: Pixels) -> int:
     return xxhash.xxh3_64_intdigest(np.ascontiguousarray(pixels).data, seed=pixels.shape[1])
 
 
-_encode_here: Callable[[Any], Result]  # of a worker process, set once by its initializer
+_section: config.Source  # of a worker process, set once by its initializer
 
 
 def _start_worker(section: config.Source) -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches every process of the terminal; the parent ends us
-    global _encode_here
-    _encode_here = partial(encode, open_source(section))
+    global _section
+    _section = section
+
+
+@cache
+def _source() -> Source[Any]:
+    """Opened by the first task: its error reaches the caller, while one of the initializer's would look like a killed worker."""
+    return open_source(_section)
 
 
 def _encode_chunk(items: tuple[Any, ...]) -> list[Result]:
-    return [_encode_here(item) for item in items]
+    return [encode(_source(), item) for item in items]

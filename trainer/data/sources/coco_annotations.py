@@ -54,7 +54,7 @@ class Annotations:
 
     def of_image(self, image: int) -> list[Annotation]:
         """In the order of their ids."""
-        start, end = np.searchsorted(self._images_in_order, [image, image + 1])
+        start, end = (int(np.searchsorted(self._images_in_order, image, side)) for side in ("left", "right"))
         return [self._at(int(place)) for place in self._order[start:end]]
 
     @cached_property
@@ -105,7 +105,8 @@ def read_annotations(store: Store, entry: Entry) -> AnnotationFile:
     """Read a file, a block at a time.
 
     Raises:
-        DataError: it is not JSON, lists no image, lacks a field, or has two categories of one name or id.
+        DataError: it is not JSON; lists no image, category or annotation, because then all would be background; lacks a field; or has
+            two categories of one name or id.
     """
     images: list[ImageRecord] = []
     categories: list[tuple[int, str]] = []
@@ -119,10 +120,7 @@ def read_annotations(store: Store, entry: Entry) -> AnnotationFile:
             "annotations": annotations.add,
         },
     )
-    where = f"{store.uri}/{entry.key}"
-    if not images:
-        raise DataError(f"{where} lists no images; COCO's instance annotations have a list `images` at the top")
-    _check_categories(categories, where)
+    _check_categories(categories, f"{store.uri}/{entry.key}")
     return AnnotationFile(entry.key, tuple(images), dict(sorted(categories)), annotations)
 
 

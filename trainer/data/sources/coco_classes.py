@@ -19,7 +19,7 @@ def class_names(section: CocoSource, files: Sequence[AnnotationFile]) -> tuple[s
 
     Raises:
         ConfigError: a named category is in no file, there are more than a mask holds, or one is named as the background is.
-        DataError: all are wanted, but the files have none, or not the same.
+        DataError: all are wanted, but the files have not the same.
     """
     names = _named(section, files) if section.classes else _all(files)
     if len(names) >= IGNORE:
@@ -43,6 +43,4 @@ def _all(files: Sequence[AnnotationFile]) -> tuple[str, ...]:
         if differing := first.categories.items() ^ other.categories.items():
             told = ", ".join(f"{number} {name}" for number, name in sorted(differing)[:_TOLD])
             raise DataError(f"{first.key} and {other.key} differ in their categories ({told}); name those wanted in source.classes")
-    if not first.categories:
-        raise DataError(f"{first.key} names no categories, so its objects have no class")
     return tuple(first.categories.values())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import ijson
@@ -24,18 +24,32 @@ def stream_records(store: Store, entry: Entry, takers: Mapping[str, Take]) -> No
     """Read a file once and give each object of the lists that are named, all at its top, to its taker.
 
     Raises:
-        DataError: it is not JSON, or holds something else than objects in such a list.
+        DataError: it is not JSON, lacks one of the lists or has nothing in it, or something else than objects.
     """
     where = f"{store.uri}/{entry.key}"
-    parsers = [ijson.items_coro(_Receiver(where, name, take), f"{name}.item", use_float=True) for name, take in takers.items()]
+    receivers = {name: _Receiver(where, name, take) for name, take in takers.items()}
+    _feed(store, entry, [ijson.items_coro(receiver, f"{name}.item", use_float=True) for name, receiver in receivers.items()])
+    for name, receiver in receivers.items():
+        if not receiver.taken:
+            raise DataError(f"{where} must have a list `{name}` with entries at its top, where it has {_fields(store, entry)}")
+
+
+def _feed(store: Store, entry: Entry, parsers: Sequence[Any]) -> None:
     try:
         for number, block in enumerate(blocks(store, entry)):
             for parser in parsers:
                 parser.send(block if number else block.removeprefix(_BYTE_ORDER_MARK))
         for parser in parsers:
             parser.close()
-    except ijson.JSONError as error:
-        raise DataError(f"{where} is not valid JSON: {_first_line(error)}") from None
+    except ijson.JSONError as error:  # a number that does not fit is one, too
+        raise DataError(f"{store.uri}/{entry.key} is not valid JSON with numbers of 64 bits: {_first_line(error)}") from None
+
+
+def _fields(store: Store, entry: Entry) -> str:
+    """The fields at the top of a file, each with what it is, to be told; another reading, which takes a few times as long."""
+    fields = _Fields()
+    _feed(store, entry, [ijson.parse_coro(fields, use_float=True)])
+    return ", ".join(f"{name} ({kind})" for name, kind in fields.kinds.items()) or "no fields"
 
 
 def _first_line(error: ijson.JSONError) -> str:
@@ -50,20 +64,35 @@ class _Receiver:
 
     def __init__(self, where: str, name: str, take: Take) -> None:
         self._where, self._take = f"{where}: {name}", take
-        self._number = 0
+        self.taken = 0
 
     def send(self, record: Any) -> None:
-        place = f"{self._where}[{self._number}]"
+        place = f"{self._where}[{self.taken}]"
         if not isinstance(record, dict):
             raise DataError(f"{place} is {record!r:.40}; it must be an object")
         self._take(cast(Record, record), place)
-        self._number += 1
+        self.taken += 1
+
+
+class _Fields:
+    """What a parser sends each event to: the kind of the first one below a field is the field's."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, str] = {}
+        self._name: str | None = None
+
+    def send(self, event: tuple[str, str, Any]) -> None:
+        path, kind, value = event
+        if (path, kind) == ("", "map_key"):
+            self._name = value
+        elif path == self._name:
+            self.kinds.setdefault(path, kind.removeprefix("start_").replace("map", "object"))
 
 
 def whole_number(record: Record, key: str, where: str) -> int:
     value = record.get(key)
-    if type(value) is not int:  # a bool is an int, too
-        raise DataError(f"{where} has {key}={value!r:.40}; it must be a whole number")
+    if type(value) is not int or value.bit_length() > 63:  # a bool is an int, too
+        raise DataError(f"{where} has {key}={value!r:.40}; it must be a whole number of at most 63 bits")
     return value
 
 
