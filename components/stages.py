@@ -17,7 +17,7 @@ from components.records import FRESH, StageRecord, keep
 from trainer import environment
 from trainer.canonical import short
 from trainer.config import RunConfig
-from trainer.errors import ExitCode, SightlineError
+from trainer.errors import ExitCode, SightlineError, StoreError
 from trainer.recipe import parse_sections
 from trainer.reports import DatasetReport, RegistrationReport, train_report_key
 from trainer.storage import join, split_uri
@@ -152,15 +152,28 @@ def run_stage(stage: str, parameters: Mapping[str, str], work: Callable[[RunConf
     try:
         outcome = work(parse_sections(parameters["config"]))
     except Exception as error:
-        exit_code, cause = _explain(error)
-        seconds = _since(begin)
-        keep(started.model_copy(update={"state": "failed", "seconds": seconds, "exit_code": exit_code, "cause": cause}))
-        emit("stage_failed", stage=stage, seconds=seconds, exit_code=exit_code, cause=cause)
+        _tell_failure(started, error, _since(begin))
         raise
     record = started.model_copy(update={**vars(outcome), "seconds": _since(begin)})
     keep(record)
     emit("stage_finished", **record.model_dump(include={"stage", "state", "seconds", "outputs", "report", "metrics"}))
     return outcome.outputs
+
+
+def _tell_failure(started: StageRecord, error: Exception, seconds: float) -> None:
+    """By the record and by an event. Where the disk is full neither may be possible: a note says so, and the error stays the cause."""
+    from trainer.telemetry.events import emit
+
+    exit_code, cause = _explain(error)
+    told = {"seconds": seconds, "exit_code": exit_code, "cause": cause}
+    for tell in (
+        lambda: keep(started.model_copy(update={"state": "failed", **told})),
+        lambda: emit("stage_failed", stage=started.stage, **told),
+    ):
+        try:
+            tell()
+        except (StoreError, OSError) as trouble:
+            error.add_note(f"and this could not be kept for the run's record: {trouble}")
 
 
 def _since(begin: float) -> float:

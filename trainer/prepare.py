@@ -50,7 +50,7 @@ def prepare(config: RunConfig, *, source_digest: str, out: str, processes: int |
     source = open_source(config.source)
     source_digest = _checked_digest(source, source_digest)
     store = open_store(out).below(f"datasets/{short(config.dataset_digest(source_digest))}")
-    adopted = _finished(store)
+    adopted = finished(store)
     manifest = adopted or _write(config, source, store, processes or usable_cpus(), sink or EventSink("prepare", "images"))
     return DatasetReport(
         dataset=store.uri,
@@ -72,7 +72,7 @@ def _checked_digest(source: Source[Any], expected: str) -> str:
     return found
 
 
-def _finished(store: Store) -> DatasetManifest | None:
+def finished(store: Store) -> DatasetManifest | None:
     """The manifest of a data set whose every file is there; None where one must be made."""
     try:
         manifest = read_manifest(store)

@@ -53,16 +53,18 @@ class Agent:
 
 
 @contextmanager
-def signals_forwarded(agents: Sequence[Agent]) -> Generator[None]:
-    """Hand SIGTERM and SIGINT on to the agents, which then end by themselves. Main thread only."""
+def signals_forwarded(agents: Sequence[Agent]) -> Generator[list[int]]:
+    """Hand SIGTERM and SIGINT on to the agents, which then end by themselves. Gives those that came. Main thread only."""
+    noted: list[int] = []
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        noted.append(number)
         for agent in agents:
             agent.process.send_signal(number)
 
     previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield noted
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

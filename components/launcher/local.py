@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from signal import Signals
 from tempfile import TemporaryDirectory
 
 from components.launcher.agent import Agent, signals_forwarded
@@ -32,26 +33,28 @@ class LocalLauncher:
         with TemporaryDirectory(prefix="sightline-") as folder:
             config, result = Path(folder, "config.yaml"), Path(folder, "result.json")
             config.write_text(job.config, encoding="utf-8")  # JSON is YAML
-            agents = self._run_agents(job.arguments(str(config)), result)
-            for _ in range(_MORE_TRIES):
-                if result.exists() or _failure(agents).exit_code != ExitCode.RENDEZVOUS_LOST:
-                    break
-                agents = self._run_agents(job.arguments(str(config)), result)
+            arguments = job.arguments(str(config))
+            agents: list[Agent] = []
+            with signals_forwarded(agents) as signals:
+                for _ in range(1 + _MORE_TRIES):
+                    self._run_agents(agents, arguments, result, signals)
+                    if signals or result.exists() or _failure(agents, signals).exit_code != ExitCode.RENDEZVOUS_LOST:
+                        break
             if result.exists():
                 return TrainReport.from_bytes(result.read_bytes(), "the result of the launch command")
-            raise _failure(agents)
+            raise _failure(agents, signals)
 
-    def _run_agents(self, arguments: Sequence[str], result: Path) -> list[Agent]:
-        """All agents, from their start to their end."""
+    def _run_agents(self, agents: list[Agent], arguments: Sequence[str], result: Path, signals: Sequence[int]) -> None:
+        """All agents, from their start to their end; none is started after a signal, of which it would not know."""
         variables = _environment(self._workers, result)
-        agents: list[Agent] = []
-        with signals_forwarded(agents):
-            for flags in _flags_of_each_agent(self._workers):
-                agent = Agent([*self._command, *flags, *arguments], variables)
-                agents.append(agent)  # at once, for a signal may come
-            for agent in agents:
-                agent.wait()
-        return agents
+        agents.clear()
+        for flags in _flags_of_each_agent(self._workers):
+            if not signals:
+                agents.append(Agent([*self._command, *flags, *arguments], variables))
+                if signals:  # it came while this one was started, so it was not among those that were told
+                    agents[-1].process.send_signal(signals[-1])
+        for agent in agents:
+            agent.wait()
 
 
 def local_launcher() -> LocalLauncher:
@@ -80,9 +83,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _failure(agents: Sequence[Agent]) -> RankFailedError:
+def _failure(agents: Sequence[Agent], signals: Sequence[int]) -> RankFailedError:
     """The error of the agent that tells most: one that failed by itself, rather than one that was killed."""
     failed = sorted((agent for agent in agents if agent.exit_code), key=_how_little_it_tells)
+    if not failed and signals:
+        return RankFailedError(f"ended by {Signals(signals[0]).name} before it had begun", 128 + signals[0])
     if not failed:
         return RankFailedError("the launch command ended well but wrote no report", ExitCode.UNCLASSIFIED)
     return RankFailedError(failed[0].cause, failed[0].exit_code)

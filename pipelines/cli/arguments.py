@@ -118,7 +118,9 @@ def _add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     parser.add_argument("--batch", type=_positive, metavar="N", help="images of one size that are predicted at once (default: 16)")
-    parser.add_argument("--pass-pixels", type=_positive, metavar="N", help="largest image that is seen whole, not in tiles (default: 2073600)")
+    parser.add_argument(
+        "--pass-pixels", type=_positive, metavar="N", help="largest image that is seen whole, not in tiles (default: 2073600)"
+    )
     parser.add_argument(
         "--passes", type=_positive, metavar="N", help="most passes over an image's tiles; 1 is quick, less exact (default: 12)"
     )
@@ -149,10 +151,19 @@ def _add_gc(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = _verb(
         commands, "gc", "tell, or delete, what no run and no alias refers to: prepared sets, trainings, evaluations", verbs.gc,
         "gc ./outputs",
-        "gc s3://bucket/out --delete",
+        "gc s3://bucket/out --delete --watch 60",
+        "gc ./outputs --delete --trainings",
     )  # fmt: skip
     parser.add_argument("out", metavar="OUT", help="the folder or s3://bucket/prefix that runs were given as --out")
-    parser.add_argument("--delete", action="store_true", help="delete it; without this flag it is only told")
+    parser.add_argument("--delete", action="store_true", help="delete it, but for trainings; without this flag it is only told")
+    parser.add_argument(
+        "--trainings", action="store_true",
+        help="also trainings, and the prepared sets that they may read: no run is known that made them, so be sure that nobody is at work",
+    )  # fmt: skip
+    parser.add_argument(
+        "--watch", type=_positive, default=10, metavar="SECONDS",
+        help="keep what is unfinished and changes within this time; for a bucket longer than an upload (default: %(default)s)",
+    )  # fmt: skip
     _add_json(parser)
 
 

@@ -14,9 +14,8 @@ from pipelines.cli.attempts import Plan
 from pipelines.cli.ending import nearby
 from pipelines.cli.execution import Request
 from pipelines.cli.render import byte_size
-from trainer.canonical import sha256_digest, short
+from trainer.canonical import short
 from trainer.config import RunConfig
-from trainer.errors import ObjectMissingError
 from trainer.reports import train_report_key
 from trainer.storage import join, open_store
 
@@ -97,11 +96,12 @@ class Prospect:
     def _data_digest(self, dataset_digest: str) -> str:
         if "prepare" in self.plan.expected:
             return self.plan.expected["prepare"].outputs["data_digest"]
-        manifest = f"datasets/{short(dataset_digest)}/manifest.json"
-        try:
-            return sha256_digest(open_store(self.request.out).get(manifest)) if dataset_digest else ""
-        except ObjectMissingError:
+        if not dataset_digest:
             return ""
+        from trainer.prepare import finished
+
+        manifest = finished(open_store(join(self.request.out, f"datasets/{short(dataset_digest)}")))
+        return manifest.digest if manifest else ""
 
     def _folder(self, stage: str) -> str:
         """Where a stage would write, below OUT; the folder above where its own is not known yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -10,10 +11,18 @@ from pipelines.cli.runs import RunRecord
 from trainer.reports import RegistrationReport
 
 
-def tell_ending(record: RunRecord, log: Path, trouble: str, stream: TextIO) -> None:
-    """Print them; `trouble` is why the run's record could not be kept in OUT."""
-    lines = _of_success(record) if record.state == "succeeded" else _of_failure(record, log)
-    lines += [("record", f"not kept in OUT: {trouble}")] if trouble else []
+@dataclass(frozen=True)
+class Misfortune:
+    """What went wrong besides the stages: `not_kept` is why the run's record is not in OUT; `killed` where a process had to be."""
+
+    not_kept: str = ""
+    killed: bool = False
+
+
+def tell_ending(record: RunRecord, log: Path, misfortune: Misfortune, stream: TextIO) -> None:
+    """Print them."""
+    lines = _of_success(record) if record.state == "succeeded" else _of_failure(record, log, misfortune)
+    lines += [("record", f"not kept in OUT: {misfortune.not_kept}")] if misfortune.not_kept else []
     for label, text in lines:
         print(f"{label:<8} {text}", file=stream, flush=True)
 
@@ -39,12 +48,13 @@ def _of_success(record: RunRecord) -> list[tuple[str, str]]:
     return [*lines, ("model", model_line(record.model))] if record.model else lines
 
 
-def _of_failure(record: RunRecord, log: Path) -> list[tuple[str, str]]:
-    return [("cause", _cause(record)), ("log", nearby(str(log))), ("go on", f"sightline rerun {record.run}")]
+def _of_failure(record: RunRecord, log: Path, misfortune: Misfortune) -> list[tuple[str, str]]:
+    return [("cause", _cause(record, misfortune)), ("log", nearby(str(log))), ("go on", f"sightline rerun {record.run}")]
 
 
-def _cause(record: RunRecord) -> str:
+def _cause(record: RunRecord, misfortune: Misfortune) -> str:
     if record.state == "interrupted":
-        return "the run was interrupted; what is committed is kept"
+        how = "killed before its stage had ended, which may have been saving" if misfortune.killed else "interrupted"
+        return f"the run was {how}; what is committed is kept"
     causes = [f"{name}: {stage.cause}" for name, stage in record.stages.items() if stage.state == "failed"]
     return causes[0] if causes else "the pipeline's runner, before or between its stages"

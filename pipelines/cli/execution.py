@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipelines.cli.attempts import Plan
-from pipelines.cli.ending import tell_ending
+from pipelines.cli.ending import Misfortune, tell_ending
 from pipelines.cli.events import EventTail
 from pipelines.cli.processes import process_group, signals_noted, this_process
 from pipelines.cli.render import Renderer, open_renderer
@@ -22,10 +22,12 @@ from pipelines.cli.workspace import Workspace, new_run_id
 from pipelines.compiled import CompiledPipeline
 from trainer import environment
 from trainer.errors import ExitCode, MissingExtraError, StoreError
-from trainer.storage import open_store
+from trainer.storage import Patience, open_store
 
 _POLL_SECONDS = 0.1
 _INTERRUPTED = "interrupted: ending the stage; Ctrl-C again stops at once"
+_ORPHANED = "the pipeline's runner is gone: ending the stage; Ctrl-C twice stops at once"
+_HASTE = Patience(total_seconds=0.5, attempts=1, connect_seconds=0.5, read_seconds=0.5)  # with the store, for who stops at once
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,19 @@ class Request:
     out: str
     workers: str
     as_json: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the child ended: its exit code, the signals that ended it before its time, and whether it had to be killed."""
+
+    exit_code: int
+    signals: list[int]
+    killed: bool
+
+    @property
+    def state(self) -> RunState:
+        return "interrupted" if self.signals else "succeeded" if self.exit_code == 0 else "failed"
 
 
 def require_kfp(purpose: str) -> None:
@@ -54,16 +69,15 @@ def execute(request: Request, plan: Plan, workspace: Workspace) -> int:
     begin = time.monotonic()
     stream = sys.stderr if request.as_json else sys.stdout
     with open_renderer(request.pipeline.stages, stream) as renderer:
-        child_code, signals = _run_child(record, request.pipeline, workspace, renderer)
-    state: RunState = "interrupted" if signals else "succeeded" if child_code == 0 else "failed"
-    record = record.finished(state, round(time.monotonic() - begin, 3), workspace.stage_records(record.run), plan.expected)
+        ended = _run_child(record, request.pipeline, workspace, renderer)
+    record = record.finished(ended.state, round(time.monotonic() - begin, 3), workspace.stage_records(record.run), plan.expected)
     workspace.save(record)
-    trouble = _copy_to_out(record, workspace) if len(signals) < 2 else ""  # who stops at once does not want to wait for a store
-    tell_ending(record, workspace.run_folder(record.run) / "kfp.log", trouble, stream)
+    trouble = _copy_to_out(record, workspace, in_haste=len(ended.signals) > 1)
+    tell_ending(record, workspace.run_folder(record.run) / "kfp.log", Misfortune(trouble, ended.killed), stream)
     if request.as_json:
-        succeeded = state == "succeeded" and not trouble  # for whoever waits, an interrupted run is one that failed
+        succeeded = ended.state == "succeeded" and not trouble  # for whoever waits, an interrupted run is one that failed
         print(json.dumps({**record.summary(), "state": "succeeded" if succeeded else "failed"}))
-    return _exit_code(record, signals) or (ExitCode.UNCLASSIFIED if trouble else ExitCode.OK)
+    return _exit_code(record, ended.signals) or (ExitCode.UNCLASSIFIED if trouble else ExitCode.OK)
 
 
 def _new_record(request: Request, plan: Plan) -> RunRecord:
@@ -83,24 +97,25 @@ def _new_record(request: Request, plan: Plan) -> RunRecord:
     )
 
 
-def _run_child(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspace, renderer: Renderer) -> tuple[int, list[int]]:
-    """Run kfp in a process of its own: its exit code, and the signals that ended it before its time."""
+def _run_child(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspace, renderer: Renderer) -> Ended:
+    """Run kfp in a process of its own, and tell what its stages tell."""
     folder = workspace.run_folder(record.run)
     events = EventTail(folder / "events.jsonl")
     command, variables = _child_command(record, pipeline, workspace), _child_environment(record, folder, workspace)
     with (
         signals_noted() as signals,
         (folder / "kfp.log").open("wb") as log,
-        process_group(command, variables, log, is_urgent=lambda: len(signals) > 1) as child,
+        process_group(command, variables, log, is_urgent=lambda: len(signals) > 1) as group,
     ):
-        while child.poll() is None and not signals:
+        while group.leader.poll() is None and not signals:
             renderer.show_all(events.new())
             time.sleep(_POLL_SECONDS)
-        if signals:
-            renderer.write(_INTERRUPTED)
+        if signals or group.is_alive():
+            renderer.write(_INTERRUPTED if signals else _ORPHANED)
     renderer.show_all(events.new())
-    renderer.end(succeeded=child.returncode == 0)
-    return child.returncode, signals if child.returncode else []  # one that came at the very end ended nothing
+    exit_code = group.leader.returncode
+    renderer.end(succeeded=exit_code == 0)
+    return Ended(exit_code, signals if exit_code else [], group.killed)  # a signal that came at the very end ended nothing
 
 
 def _child_command(record: RunRecord, pipeline: CompiledPipeline, workspace: Workspace) -> list[str]:
@@ -124,20 +139,25 @@ def _child_environment(record: RunRecord, folder: Path, workspace: Workspace) ->
     }
 
 
-def _copy_to_out(record: RunRecord, workspace: Workspace) -> str:
-    """Keep the run in OUT, its record last; returns why that failed, or nothing."""
+def _copy_to_out(record: RunRecord, workspace: Workspace, *, in_haste: bool) -> str:
+    """Keep the run in OUT, its record last; returns why that failed, or nothing.
+
+    Args:
+        in_haste: the store gets half a second for each document, and the events, which may be long, stay here.
+    """
     folder = workspace.run_folder(record.run)
+    events = [] if in_haste else [folder / "events.jsonl"]
     try:
-        for path in (*sorted(folder.glob("stages/*.json")), folder / "events.jsonl", folder / "run.json"):
+        for path in (*sorted(folder.glob("stages/*.json")), *events, folder / "run.json"):
             if path.exists():
-                _put_in_out(record, path.relative_to(folder).as_posix(), path.read_bytes())
+                _put_in_out(record, path.relative_to(folder).as_posix(), path.read_bytes(), _HASTE if in_haste else None)
     except StoreError as error:
         return str(error)
     return ""
 
 
-def _put_in_out(record: RunRecord, name: str, data: bytes) -> None:
-    open_store(record.out).put(f"runs/{record.run}/{name}", data)
+def _put_in_out(record: RunRecord, name: str, data: bytes, patience: Patience | None = None) -> None:
+    open_store(record.out, patience).put(f"runs/{record.run}/{name}", data)
 
 
 def _exit_code(record: RunRecord, signals: list[int]) -> int:

@@ -1,51 +1,57 @@
 """`sightline gc`: what lies in OUT that no run and no alias refers to; `references` says who refers to what.
 
-Registered versions are never touched, and what no stage has written is only named.
+Registered versions are never touched, and what no stage has written is only named. Work that `sightline run` did not start, by hand
+or on a cluster, leaves no word of itself in OUT. So that none is destroyed unawares,
+
+- a training that nobody refers to is deleted only with `--trainings`. Until then it keeps the prepared set that it names; one that
+  is unfinished does not name it yet, and keeps them all. Prepared sets and evaluations can be made again from what is kept;
+- what is unfinished is looked at twice, `--watch` seconds apart at the least, and kept if it has changed. A bucket does not show an
+  upload before its end, so there the time must be longer than that of one object;
+- runs and aliases are asked again before each folder, since deleting may take long. Once a run is on its way, nothing more is deleted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from pipelines.cli.references import References, find_references
+from pipelines.cli.outputs import KINDS, Folder, delete, look, survey
+from pipelines.cli.references import References, ReferenceWatch, named_sets
 from pipelines.cli.render import byte_size
 from pipelines.cli.workspace import Workspace
 from trainer.errors import ConfigError
-from trainer.storage import FolderStore, Store, join, open_store
+from trainer.storage import Store, join, open_store
 
-_KINDS = {"datasets": "prepared set", "training": "training", "evaluations": "evaluation"}
-_LAST = {"datasets": "manifest.json", "training": "reports/", "evaluations": "evaluation.json"}  # what is written when all else is there
-_FOLDER = re.compile(r"(datasets|training|evaluations)/[0-9a-f]{16}(?=/)")
-_KEPT = ("models/", "runs/")
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A prepared set, a training or an evaluation; `finished` where its stage came to the end of it."""
-
-    key: str
-    bytes: int = 0
-    objects: int = 0
-    finished: bool = False
+_UNKNOWN_RUN = "no run is known that made it; --trainings lets it go"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What lies in OUT, the folders sorted by key. `unknown` are names of what no stage has written."""
+    """What lies in OUT, the folders sorted by key.
+
+    Args:
+        spared: why some of the unreferenced folders are not deleted, by their keys.
+        kept: how many folders somebody refers to.
+        unknown: names of what no stage has written.
+    """
 
     unreferenced: Sequence[Folder]
+    spared: Mapping[str, str]
     kept: int
     unknown: Sequence[str]
     references: References
 
     @property
+    def garbage(self) -> list[Folder]:
+        """What is to be deleted, or was."""
+        return [folder for folder in self.unreferenced if folder.key not in self.spared]
+
+    @property
     def bytes(self) -> int:
-        return sum(folder.bytes for folder in self.unreferenced)
+        return sum(folder.bytes for folder in self.garbage)
 
 
 def gc(args: argparse.Namespace) -> int:
@@ -55,111 +61,100 @@ def gc(args: argparse.Namespace) -> int:
         ConfigError: there is nothing at OUT; or something is to be deleted while a run is on its way, which may come to need it.
     """
     store = open_store(args.out)
-    findings = look_through(store, Workspace())
+    begin = time.monotonic()
+    watch = ReferenceWatch(store, Workspace())
+    findings = look_through(store, watch, trainings=args.trainings)
     if args.delete:
         _require_quiet(args.out, findings.references.running)
-        for folder in findings.unreferenced:
-            delete(store, folder.key)
+        findings = delete_garbage(store, watch, findings, watched_since=begin, watch_seconds=args.watch)
     print(_as_json(findings, args) if args.json else "\n".join(_as_lines(findings, args)))
     return 0
 
 
-def look_through(store: Store, workspace: Workspace) -> Findings:
-    """Which folders there are, and which of them nobody refers to."""
+def look_through(store: Store, watch: ReferenceWatch, *, trainings: bool) -> Findings:
+    """Which folders there are, and which of them nobody refers to; `trainings` may go too."""
     folders, unknown = survey(store)
-    references = find_references(store, workspace, list(folders))
+    references = watch.references(list(folders))
     unreferenced = [folder for key, folder in sorted(folders.items()) if key not in references.folders]
-    return Findings(unreferenced, len(folders) - len(unreferenced), unknown, references)
+    spared = {} if trainings else _spared(store, unreferenced)
+    return Findings(unreferenced, spared, len(folders) - len(unreferenced), unknown, references)
 
 
-def survey(store: Store) -> tuple[dict[str, Folder], list[str]]:
-    """Every folder that a stage has written, by its key, and the names of what none has. Lists the whole store once.
-
-    Raises:
-        ConfigError: there is nothing.
-    """
-    folders = _on_disk(store)
-    unknown: set[str] = set()
-    empty = not folders
-    for entry in store.keys():
-        empty = False
-        if found := _FOLDER.match(entry.key):
-            folder = folders.get(found[0], Folder(found[0]))
-            finished = folder.finished or _is_last(entry.key)
-            folders[found[0]] = replace(folder, bytes=folder.bytes + entry.size, objects=folder.objects + 1, finished=finished)
-        elif not entry.key.startswith(_KEPT):
-            unknown.add(_name_of_unknown(entry.key))
-    if empty:
-        raise ConfigError(f"there is nothing at {store.uri}; give what the runs were given as --out")
-    return folders, sorted(unknown)
+def delete_garbage(store: Store, watch: ReferenceWatch, findings: Findings, *, watched_since: float, watch_seconds: float) -> Findings:
+    """Delete what is still garbage when its turn comes; what is not is spared, and why is told."""
+    if any(_may_be_at_work(folder) for folder in findings.garbage):
+        time.sleep(max(0.0, watched_since + watch_seconds - time.monotonic()))
+    spared = dict(findings.spared)
+    for folder in findings.garbage:
+        if reason := _why_not_now(store, watch, folder):
+            spared[folder.key] = reason
+        else:
+            delete(store, folder)
+    return Findings(findings.unreferenced, spared, findings.kept, findings.unknown, watch.references([]))
 
 
-def delete(store: Store, folder: str) -> None:
-    """Delete a folder. The documents by which its content counts go first: cut short, this leaves nothing that seems whole."""
-    keys = [entry.key for entry in store.keys(f"{folder}/")]
-    for key in sorted(keys, key=lambda key: not (_is_last(key) or key.endswith("/manifest.json"))):  # a checkpoint has a manifest too
-        store.delete(key)
-    if isinstance(store, FolderStore):
-        shutil.rmtree(store.root / folder)  # empty folders, and files that were never finished, which a store does not list
+def _spared(store: Store, unreferenced: Sequence[Folder]) -> dict[str, str]:
+    """Trainings of which no run is known, and the prepared sets that they may read."""
+    trainings = [folder for folder in unreferenced if folder.kind == "training"]
+    unfinished = next((folder.key for folder in trainings if not folder.finished), "")
+    read = {key: folder.key for folder in trainings for key in named_sets(store, folder.key)}
+    sets = [folder.key for folder in unreferenced if folder.kind == "datasets"]
+    readers = {key: reader for key in sets if (reader := read.get(key) or unfinished)}
+    return {
+        **{folder.key: _UNKNOWN_RUN for folder in trainings},
+        **{key: f"{reader} may read it; --trainings lets both go" for key, reader in readers.items()},
+    }
 
 
-def _is_last(key: str) -> bool:
-    kind, _, rest = key.partition("/")
-    return rest.partition("/")[2].startswith(_LAST[kind])
+def _may_be_at_work(folder: Folder) -> bool:
+    return folder.kind == "training" or not folder.finished  # a training that is finished may have been begun anew
 
 
-def _on_disk(store: Store) -> dict[str, Folder]:
-    """The folders of a store that is one, with the bytes of files that were never finished: a store does not list those.
-
-    A bucket has no such files, only uploads that were not completed.
-    """
-    if not isinstance(store, FolderStore):
-        return {}
-    paths = {f"{kind}/{path.name}": path for kind in _KINDS for path in (store.root / kind).glob("*/")}
-    hidden = {key: path.rglob(".*") for key, path in paths.items() if _FOLDER.match(f"{key}/")}
-    return {key: Folder(key, bytes=sum(file.stat().st_size for file in files if file.is_file())) for key, files in hidden.items()}
-
-
-def _name_of_unknown(key: str) -> str:
-    parts = key.split("/")
-    depth = 2 if parts[0] in _KINDS else 1
-    return "/".join(parts[:depth]) + ("/" if len(parts) > depth else "")
+def _why_not_now(store: Store, watch: ReferenceWatch, folder: Folder) -> str:
+    references = watch.references([folder.key])
+    if references.running:
+        return f"{references.running[0]} is running, and may come to need it"
+    if folder.key in references.folders:
+        return "it is referred to by now"
+    return "" if look(store, folder.key) == folder else "it has changed while it was watched, so somebody is writing it"
 
 
 def _require_quiet(out: str, running: Sequence[str]) -> None:
     if running:
         record = join(out, "runs", running[0], "run.json")
         raise ConfigError(
-            f"nothing was deleted: {running[0]} is running, and may come to need what nobody refers to now. Wait for its end; "
-            f"if it was killed on another machine, delete {record}"
+            f"nothing was deleted: {running[0]} is running, and may come to need what nobody refers to now. Wait for its end; if it was "
+            f"killed, call this in the folder in which it was started, where that is known; if that machine is gone, delete {record}"
         )
 
 
 def _as_json(findings: Findings, args: argparse.Namespace) -> str:
-    told = {"out": args.out, "deleted": args.delete, "unreferenced": [asdict(folder) for folder in findings.unreferenced]}
-    running = list(findings.references.running)
-    return json.dumps({**told, "bytes": findings.bytes, "kept": findings.kept, "running": running, "unknown": list(findings.unknown)})
+    folders = [{**folder.told(), "spared": findings.spared.get(folder.key, "")} for folder in findings.unreferenced]
+    told = {"out": args.out, "deleted": args.delete, "unreferenced": folders, "bytes": findings.bytes, "kept": findings.kept}
+    return json.dumps({**told, "running": list(findings.references.running), "unknown": list(findings.unknown)})
 
 
 def _as_lines(findings: Findings, args: argparse.Namespace) -> list[str]:
     references = findings.references
     runs, aliases = _count(references.runs, "run"), _count(references.aliases, "alias")
-    lines = [_row(folder) for folder in findings.unreferenced]
+    lines = [_row(folder, findings.spared.get(folder.key, "")) for folder in findings.unreferenced]
     lines += [_total(findings, args), f"kept: {_count(findings.kept, 'folder')}, to which {runs} and {aliases} refer"]
     lines += [f"running: {run}; nothing is deleted before its end" for run in references.running]
     return [*lines, f"not of Sightline, left alone: {', '.join(findings.unknown)}"] if findings.unknown else lines
 
 
-def _row(folder: Folder) -> str:
-    kind = _KINDS[folder.key.partition("/")[0]] + ("" if folder.finished else ", unfinished")
-    return f"{folder.key:<28}  {byte_size(folder.bytes):>9}  {_count(folder.objects, 'file'):>9}  {kind}"
+def _row(folder: Folder, spared: str) -> str:
+    kind = KINDS[folder.kind] + ("" if folder.finished else ", unfinished")
+    row = f"{folder.key:<28}  {byte_size(folder.bytes):>9}  {_count(len(folder.objects), 'file'):>9}  {kind}"
+    return row + (f"; kept: {spared}" if spared else "")
 
 
 def _total(findings: Findings, args: argparse.Namespace) -> str:
-    if not findings.unreferenced:
-        return "there is nothing to delete; to let a run go, delete its folder below runs/"
-    total = f"{_count(len(findings.unreferenced), 'folder')}, {byte_size(findings.bytes)}"
-    return f"deleted: {total}" if args.delete else f"unreferenced: {total}; delete with: sightline gc {args.out} --delete"
+    if not findings.garbage:
+        return "there is nothing to delete; to let a run go, delete its folder below runs/, and below .sightline/runs/ where it was started"
+    total = f"{_count(len(findings.garbage), 'folder')}, {byte_size(findings.bytes)}"
+    flags = "--delete --trainings" if args.trainings else "--delete"
+    return f"deleted: {total}" if args.delete else f"unreferenced: {total}; delete with: sightline gc {args.out} {flags}"
 
 
 def _count(number: int, noun: str) -> str:

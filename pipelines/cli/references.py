@@ -1,4 +1,4 @@
-"""Who refers to what in OUT: the runs that are kept there, and the aliases of its registry.
+"""Who refers to what in OUT: the runs that are kept there or were started here, and the aliases of its registry.
 
 A run refers to every folder that its documents name, whichever version wrote them, and to a training that it did not bring to
 its end, so that it can go on. An alias refers to what its model was made from and judged by. Other registered versions refer
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.registry import StoreRegistry
@@ -20,7 +20,7 @@ from trainer.canonical import digest_of, sha256_digest, short
 from trainer.config import TRAIN_SECTIONS
 from trainer.errors import DataError, ObjectMissingError
 from trainer.reports import ModelVersion
-from trainer.storage import FolderStore, Store
+from trainer.storage import FolderStore, Store, open_store
 
 _DOCUMENTS = {"datasets": "manifest.json", "evaluations": "evaluation.json"}  # whose digests stand in versions
 _MENTION = re.compile(r"\b(?:datasets|training|evaluations)/[0-9a-f]{16}\b")
@@ -37,22 +37,82 @@ class References:
     running: tuple[str, ...]
 
 
-def find_references(store: Store, workspace: Workspace, folders: Sequence[str]) -> References:
-    """Ask all runs and aliases of a store.
+class ReferenceWatch:
+    """Asks all runs and aliases of a store, as often as wanted. Runs are read again only when some have come, gone or changed.
 
     Args:
-        workspace: knows more about the runs that were started from it: how far they have come, and whether they are alive.
-        folders: the keys of those that there are.
+        workspace: knows more about the runs that were started from it: how far they have come, whether they are alive, and those
+            whose record OUT does not hold.
+    """
+
+    def __init__(self, store: Store, workspace: Workspace) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._listing: object = None
+        self._by_runs = References(frozenset(), 0, 0, ())
+
+    def references(self, folders: Sequence[str]) -> References:
+        """As they are now.
+
+        Args:
+            folders: the keys of those that aliases are asked about.
+
+        Raises:
+            DataError: a document cannot be read, so it is not known what it refers to.
+        """
+        listing = (tuple(self._store.keys("runs/")), _runs_of_here(self._store, self._workspace))
+        if listing != self._listing:
+            entries, here = listing
+            self._by_runs = self._ask({*here, *(entry.key.split("/")[1] for entry in entries if entry.key.count("/") > 1)})
+            self._listing = listing
+        aliases = sorted({found.groups() for entry in self._store.keys("models/") if (found := _ALIAS.match(entry.key))})
+        by_aliases = {folder for model, alias in aliases for folder in _made_from(self._store, model, alias, folders)}
+        return replace(self._by_runs, folders=self._by_runs.folders | by_aliases, aliases=len(aliases))
+
+    def _ask(self, runs: set[str]) -> References:
+        store, workspace = self._store, self._workspace
+        folders = {folder for run in runs for text, where in _documents(store, workspace, run) for folder in _named(text, where)}
+        running = tuple(run for run in sorted(runs) if _is_running(store, workspace, run))
+        return References(frozenset(folders), len(runs), 0, running)
+
+
+def named_sets(store: Store, training: str) -> set[str]:
+    """The prepared sets that the reports of a training name; none before its first."""
+    reports = [entry.key for entry in store.keys(f"{training}/reports/")]
+    named = {folder for key in reports for folder in _MENTION.findall(store.get(key).decode(errors="replace"))}
+    return {folder for folder in named if folder.startswith("datasets/")}
+
+
+def _runs_of_here(store: Store, workspace: Workspace) -> tuple[str, ...]:
+    """The runs that were started here with this store as OUT, or with one that cannot be read any more."""
+    outs = {run: _record(FolderStore(str(workspace.run_folder(run)))).get("out") for run in workspace.runs()}
+    return tuple(run for run, out in outs.items() if not out or _is_at(store, out))
+
+
+def _record(folder: Store) -> dict[str, Any]:
+    """A run's record, whichever version wrote it; empty where there is none.
 
     Raises:
-        DataError: a document cannot be read, so it is not known what it refers to.
+        DataError: it is not JSON.
     """
-    runs = sorted({entry.key.split("/")[1] for entry in store.keys("runs/") if entry.key.count("/") > 1})
-    aliases = sorted({found.groups() for entry in store.keys("models/") if (found := _ALIAS.match(entry.key))})
-    by_runs = {folder for run in runs for text, where in _documents(store, workspace, run) for folder in _named(text, where)}
-    by_aliases = {folder for model, alias in aliases for folder in _made_from(store, model, alias, folders)}
-    running = tuple(run for run in runs if _is_running(store, workspace, run))
-    return References(frozenset(by_runs | by_aliases), len(runs), len(aliases), running)
+    try:
+        record: Any = json.loads(folder.get("run.json"))
+    except ObjectMissingError:
+        return {}
+    except ValueError:
+        raise _not_json(f"{folder.uri}/run.json") from None
+    return record
+
+
+def _is_at(store: Store, out: str) -> bool:
+    if not isinstance(store, FolderStore) or out.startswith("s3://"):
+        return store.uri == out
+    other = open_store(out)
+    return isinstance(other, FolderStore) and other.root == store.root  # however the two were written
+
+
+def _not_json(where: str) -> DataError:
+    return DataError(f"{where} is not JSON, so it is not known what the run refers to; delete it if the run is of no use")
 
 
 def _documents(store: Store, workspace: Workspace, run: str) -> Iterator[tuple[str, str]]:
@@ -70,7 +130,7 @@ def _named(text: str, where: str) -> set[str]:
     try:
         document: Any = json.loads(text)
     except ValueError:
-        raise DataError(f"{where} is not JSON, so it is not known what the run refers to; delete it if the run is of no use") from None
+        raise _not_json(where) from None
     if where.endswith("/stages/train.json"):
         named.add(_training_of(document["parameters"]))
     return named
@@ -85,11 +145,8 @@ def _training_of(parameters: dict[str, str]) -> str:
 
 def _is_running(store: Store, workspace: Workspace, run: str) -> bool:
     """Whether its record says so, and nothing is known here of its end."""
-    try:
-        record: dict[str, Any] = json.loads(store.get(f"runs/{run}/run.json"))
-    except ObjectMissingError:
-        return False
-    if record["state"] != "running":
+    record = _record(store.below(f"runs/{run}")) or _record(FolderStore(str(workspace.run_folder(run))))
+    if record.get("state") != "running":
         return False
     return run not in workspace.runs() or current(workspace.load(run), workspace).state == "running"
 

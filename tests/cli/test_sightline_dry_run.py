@@ -11,11 +11,10 @@ import pytest
 
 from pipelines.cli.main import main
 from tests.recipes import write_recipe
-from trainer.canonical import sha256_digest, short
+from trainer.canonical import short
 from trainer.recipe import load_config
+from trainer.reports import DatasetReport
 from trainer.storage import open_store
-
-MANIFEST = b"{}"
 
 
 @pytest.fixture
@@ -74,21 +73,41 @@ def test_what_is_known_beforehand_is_the_config_the_source_and_the_prepared_set(
     assert [stage["why"] for stage in answer["stages"].values()][1:] == ["prepare runs before it"] * 3
 
 
-def put_prepared_set(recipe: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """A prepared set where the recipe's belongs; returns the folder of the training on it."""
-    where = told(capsys, recipe)["stages"]["prepare"]["where"]
-    open_store(where).put("manifest.json", MANIFEST)
-    return f"outputs/training/{short(load_config(recipe).train_digest(sha256_digest(MANIFEST)))}"
+def prepare_set(recipe: str) -> DatasetReport:
+    """The prepared set of the recipe, in OUT."""
+    from trainer.prepare import prepare, source_digest
+
+    config = load_config(recipe)
+    return prepare(config, source_digest=source_digest(config), out="outputs", processes=1)
+
+
+def training_on(report: DatasetReport, recipe: str) -> str:
+    return f"outputs/training/{short(load_config(recipe).train_digest(report.data_digest))}"
 
 
 def test_a_prepared_set_is_adopted_and_names_the_training(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    training = put_prepared_set(recipe, capsys)
+    report = prepare_set(recipe)
 
     answer = told(capsys, recipe)
 
     assert states(answer) == ["adopts", "runs", "runs", "runs"]
-    assert answer["digests"]["data"] == sha256_digest(MANIFEST)
-    assert answer["stages"]["train"]["where"] == f"{tmp_path}/{training}"
+    assert answer["digests"]["data"] == report.data_digest
+    assert answer["stages"]["train"]["where"] == f"{tmp_path}/{training_on(report, recipe)}"
+
+
+@pytest.mark.parametrize("left", [b"", b"short"])
+def test_a_prepared_set_with_a_shard_that_is_missing_or_short_is_made_again(
+    left: bytes, recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = Path(prepare_set(recipe).dataset, "train-00000.tar")
+    shard.unlink()
+    if left:
+        shard.write_bytes(left)
+
+    answer = told(capsys, recipe)
+
+    assert states(answer) == ["runs", "runs", "runs", "runs"]
+    assert answer["digests"]["data"] == ""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +123,7 @@ def test_a_prepared_set_is_adopted_and_names_the_training(recipe: str, tmp_path:
 def test_a_training_that_is_there_goes_on_or_is_adopted(
     generation: int, files: list[str], flags: tuple[str, ...], state: str, why: str, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    training = open_store(put_prepared_set(recipe, capsys))
+    training = open_store(training_on(prepare_set(recipe), recipe))
     for name in [*files, *(f"generations/{number:04d}.json" for number in range(1, generation + 1))]:
         training.put(name, b"{}")
 

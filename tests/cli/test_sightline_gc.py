@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import pytest
 
 from components.records import StageRecord
 from components.registry import StoreRegistry
+from pipelines.cli.gc import Findings, delete_garbage, look_through
 from pipelines.cli.main import main
 from pipelines.cli.processes import Process, this_process
+from pipelines.cli.references import ReferenceWatch
 from pipelines.cli.runs import RunRecord, StageSummary
 from pipelines.cli.workspace import Workspace
 from tests.registry.models import SPEC
@@ -26,6 +30,7 @@ from trainer.storage import FolderStore, Store, join, open_store
 
 SETS = {"used": "datasets/" + "a" * 16, "spare": "datasets/" + "b" * 16}
 OTHER_TRAINING = "training/" + "c" * 16
+WATCH = ("--watch", "1")
 EVALUATIONS = {"used": "evaluations/" + "d" * 16, "spare": "evaluations/" + "e" * 16}
 
 
@@ -57,11 +62,11 @@ class Outputs:
         return record
 
     def gc(self, *flags: str) -> dict[str, Any]:
-        assert main(["gc", self.uri, "--json", *flags]) == 0
+        assert main(["gc", self.uri, "--json", *WATCH, *flags]) == 0
         return json.loads(self.capsys.readouterr().out)
 
     def lines(self, *flags: str) -> list[str]:
-        assert main(["gc", self.uri, *flags]) == 0
+        assert main(["gc", self.uri, *WATCH, *flags]) == 0
         return self.capsys.readouterr().out.splitlines()
 
     def folders(self) -> set[str]:
@@ -98,6 +103,18 @@ def unreferenced(told: dict[str, Any]) -> list[str]:
     return [folder["key"] for folder in told["unreferenced"]]
 
 
+def spared(told: dict[str, Any]) -> dict[str, str]:
+    return {folder["key"]: folder["spared"] for folder in told["unreferenced"] if folder["spared"]}
+
+
+def delete_while(out: Outputs, act: Callable[[], object], *, trainings: bool = False) -> Findings:
+    """Delete, with something happening after the first look."""
+    watch = ReferenceWatch(out.store, Workspace())
+    findings = look_through(out.store, watch, trainings=trainings)
+    act()
+    return delete_garbage(out.store, watch, findings, watched_since=time.monotonic(), watch_seconds=0.0)
+
+
 def test_what_a_run_has_made_is_kept_and_the_rest_is_told_with_its_size(out: Outputs) -> None:
     out.put_run("segmentation-1", prepare=prepared(out, SETS["used"]))
     prepared(out, SETS["spare"])
@@ -106,8 +123,8 @@ def test_what_a_run_has_made_is_kept_and_the_rest_is_told_with_its_size(out: Out
     told = out.gc()
 
     assert told["unreferenced"] == [
-        {"key": SETS["spare"], "bytes": 7, "objects": 2, "finished": True},
-        {"key": EVALUATIONS["spare"], "bytes": 4, "objects": 1, "finished": False},
+        {"key": SETS["spare"], "bytes": 7, "objects": 2, "finished": True, "spared": ""},
+        {"key": EVALUATIONS["spare"], "bytes": 4, "objects": 1, "finished": False, "spared": ""},
     ]
     assert (told["bytes"], told["kept"], told["deleted"]) == (11, 1, False)
 
@@ -187,7 +204,7 @@ def test_what_the_holder_of_an_alias_was_made_from_is_kept_and_of_others_only_th
     register(out, b"one", first)
     register(out, b"two", second)
 
-    deleted = out.gc("--delete")
+    deleted = out.gc("--delete", "--trainings")
 
     assert sorted(unreferenced(deleted)) == sorted(first.values())
     assert out.folders() == {*second.values(), "models/toy"}
@@ -275,7 +292,7 @@ def test_deletion_that_is_cut_short_leaves_nothing_that_seems_whole(
     (elsewhere / "file").write_bytes(b"1")
     (Path("outputs") / folder / "0-link").symlink_to(elsewhere)  # nothing is deleted through it, so deletion stops there
 
-    assert main(["gc", "outputs", "--delete"]) == 1
+    assert main(["gc", "outputs", "--delete", "--trainings", *WATCH]) == 1
 
     left = {entry.key.removeprefix(f"{folder}/") for entry in folder_out.store.keys()}
     assert left == {*rest, "0-link/file"}
@@ -287,7 +304,8 @@ def test_a_stage_that_was_killed_before_its_first_file_was_whole_leaves_nothing_
     folder.mkdir(parents=True)
     (folder / ".sightline-part-0123").write_bytes(b"12345")
 
-    assert folder_out.gc("--delete")["unreferenced"] == [{"key": SETS["spare"], "bytes": 5, "objects": 0, "finished": False}]
+    told = {"key": SETS["spare"], "bytes": 5, "objects": 0, "finished": False, "spared": ""}
+    assert folder_out.gc("--delete")["unreferenced"] == [told]
     assert not folder.exists()
 
 
@@ -303,9 +321,128 @@ def test_a_person_is_told_a_row_each_the_total_and_how_to_go_on(folder_out: Outp
         "not of Sightline, left alone: notes/",
     ]
     assert folder_out.lines("--delete")[1] == "deleted: 1 folder, 2.5 MB"
-    assert folder_out.lines()[0] == "there is nothing to delete; to let a run go, delete its folder below runs/"
+    assert folder_out.lines()[0].startswith("there is nothing to delete; to let a run go, delete its folder below runs/")
 
 
 def test_where_there_is_nothing_the_uri_is_wrong(folder_out: Outputs) -> None:
     assert main(["gc", "output"]) == 2
     assert "there is nothing at output" in folder_out.capsys.readouterr().err
+
+
+def test_a_training_of_which_no_run_is_known_goes_only_with_a_flag_of_its_own_and_keeps_the_set_that_it_names(out: Outputs) -> None:
+    used = out.put(SETS["used"], manifest_json=b"{}")
+    prepared(out, SETS["spare"])
+    out.put(OTHER_TRAINING, reports__0001_json=canonical_json({"dataset": used}).encode())
+
+    told = out.gc("--delete")
+
+    assert spared(told) == {
+        SETS["used"]: f"{OTHER_TRAINING} may read it; --trainings lets both go",
+        OTHER_TRAINING: "no run is known that made it; --trainings lets it go",
+    }
+    assert out.folders() == {SETS["used"], OTHER_TRAINING}
+
+    out.gc("--delete", "--trainings")
+    assert out.folders() == set()
+
+
+def test_an_unfinished_training_of_which_no_run_is_known_keeps_every_prepared_set(out: Outputs) -> None:
+    prepared(out, SETS["spare"])
+    out.put(EVALUATIONS["spare"], evaluation_json=b"{}")
+    out.put(OTHER_TRAINING, generations__0001_json=b"{}")
+
+    assert set(spared(out.gc("--delete"))) == {SETS["spare"], OTHER_TRAINING}
+    assert out.folders() == {SETS["spare"], OTHER_TRAINING}
+
+
+def test_the_flag_and_its_reason_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["gc", "--help"])
+
+    assert "no run is known that made them" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("folder", [SETS["spare"], OTHER_TRAINING])
+def test_what_is_being_written_is_kept_and_told(folder: str, out: Outputs) -> None:
+    out.put(folder, train_0000=b"shard")
+
+    done = delete_while(out, lambda: out.put(folder, train_0001=b"shard"), trainings=True)
+
+    assert done.spared == {folder: "it has changed while it was watched, so somebody is writing it"}
+    assert (done.bytes, out.folders()) == (0, {folder})
+
+
+def test_a_file_that_grows_on_disk_before_it_has_its_name_is_being_written_too(folder_out: Outputs) -> None:
+    part = Path("outputs", SETS["spare"], ".sightline-part-0123")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"1")
+
+    done = delete_while(folder_out, lambda: part.write_bytes(b"12"))
+
+    assert list(done.spared) == [SETS["spare"]]
+    assert part.read_bytes() == b"12"
+
+
+@pytest.mark.parametrize(("finished", "waits"), [(False, True), (True, False)])
+def test_between_the_looks_at_what_is_unfinished_lies_the_time_that_was_asked_for(finished: bool, waits: bool, folder_out: Outputs) -> None:
+    folder_out.put(SETS["spare"], **{"manifest_json" if finished else "train_0000": b"1"})
+    begin = time.monotonic()
+
+    folder_out.gc("--delete", "--watch", "3")
+
+    assert (time.monotonic() - begin >= 3) == waits
+
+
+def test_a_run_that_has_begun_since_the_first_look_holds_all_up(out: Outputs) -> None:
+    prepared(out, SETS["spare"])
+    out.put(EVALUATIONS["spare"], pictures__1=b"1")
+
+    done = delete_while(out, lambda: out.put_run("segmentation-1", "running"))
+
+    assert set(done.spared.values()) == {"segmentation-1 is running, and may come to need it"}
+    assert done.references.running == ("segmentation-1",)
+    assert out.folders() == {SETS["spare"], EVALUATIONS["spare"], "runs/segmentation-1"}
+
+
+def test_what_a_run_that_came_and_went_since_the_first_look_has_adopted_is_kept(out: Outputs) -> None:
+    adopted = prepared(out, SETS["used"])
+    prepared(out, SETS["spare"])
+
+    done = delete_while(out, lambda: out.put_run("segmentation-1", prepare=adopted))
+
+    assert done.spared == {SETS["used"]: "it is referred to by now"}
+    assert out.folders() == {SETS["used"], "runs/segmentation-1"}
+
+
+class StoreWhereARunBegins(FolderStore):
+    """A run begins as soon as something is deleted."""
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self.put("runs/segmentation-1/run.json", b'{"state": "running"}')
+
+
+def test_a_run_that_begins_between_two_deletions_keeps_what_was_still_to_go(folder_out: Outputs) -> None:
+    prepared(folder_out, SETS["used"])
+    prepared(folder_out, SETS["spare"])
+    store = StoreWhereARunBegins("outputs")
+    watch = ReferenceWatch(store, Workspace())
+
+    done = delete_garbage(store, watch, look_through(store, watch, trainings=False), watched_since=0.0, watch_seconds=0.0)
+
+    assert [folder.key for folder in done.garbage] == [SETS["used"]]
+    assert folder_out.folders() == {SETS["spare"], "runs/segmentation-1"}
+
+
+@pytest.mark.parametrize("is_of_this_store", [True, False])
+def test_a_run_of_here_whose_documents_never_reached_out_keeps_its_training(is_of_this_store: bool, out: Outputs) -> None:
+    folder, parameters = trained_from()
+    out.put(folder, generations__0001_json=b"{}")
+    record = out.put_run("segmentation-1", "interrupted")
+    out.store.delete("runs/segmentation-1/run.json")
+    here = out.uri if "://" in out.uri else str(Path(out.uri).absolute())
+    Workspace().save(record.model_copy(update={"out": here if is_of_this_store else f"{here}/other"}))
+    stages = FolderStore(str(Workspace().run_folder(record.run) / "stages"))
+    stages.put("train.json", StageRecord(stage="train", state="started", parameters=parameters).to_bytes())
+
+    assert unreferenced(out.gc()) == ([] if is_of_this_store else [folder])

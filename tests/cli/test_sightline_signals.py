@@ -15,11 +15,11 @@ from tests.processes import wait_until
 ENDLESS = {
     "prepare": settings(source__train_scenes=10_000_000),
     "train": settings(
-        source__train_scenes=16, source__val_scenes=8, schedule__total_steps=1_000_000, training__global_batch=4, model__channels=32,
-        training__evaluate_every_steps=0, telemetry__every_steps=1,
+        source__train_scenes=8, source__val_scenes=2, source__size=64, data__crop=[64, 64], schedule__total_steps=1_000_000,
+        training__global_batch=4, model__channels=32, training__evaluate_every_steps=0, telemetry__every_steps=1,
     ),
 }  # fmt: skip
-GONE_WITHIN_SECONDS = 5.0
+GONE_WITHIN_SECONDS = 30.0  # that they go is what matters; how fast, on a busy machine, is not
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(folder: Path, stage: str) -> Iterator[subprocess.Popen[bytes]]:
     """A run that has come to a stage which would take days."""
     known = set(folder.glob(".sightline/runs/*"))
-    command = start_sightline(folder, "run", "segmentation", "--workers", "2", *ENDLESS[stage])
+    command = start_sightline(folder, "run", "segmentation", "--workers", "1", *ENDLESS[stage])
 
     def is_there() -> bool:
         new = [path for path in folder.glob(".sightline/runs/*/events.jsonl") if path.parent not in known]
@@ -55,7 +55,7 @@ def state_of_last_run(folder: Path) -> str:
 def test_sigterm_ends_the_stages_and_is_the_exit_code(command: subprocess.Popen[bytes], folder: Path) -> None:
     command.send_signal(signal.SIGTERM)
 
-    assert command.wait(timeout=15) == 128 + signal.SIGTERM
+    assert command.wait(timeout=60) == 128 + signal.SIGTERM
     assert wait_until(lambda: not processes_of(folder), GONE_WITHIN_SECONDS), processes_of(folder)
     assert state_of_last_run(folder) == "interrupted"
 
@@ -76,7 +76,7 @@ def test_the_run_fails_and_nothing_is_left_when_a_process_in_between_is_killed(
     (process,) = [process for process, line in lines.items() if f"-m {victim} " in line and not line.startswith("sh ")]
     os.kill(process, signal.SIGKILL)
 
-    assert command.wait(timeout=15) == 1
+    assert command.wait(timeout=60) == 1
     assert wait_until(lambda: not processes_of(folder), GONE_WITHIN_SECONDS), processes_of(folder)
     told = json.loads(sightline(folder, "status", "last", "--json").out)
     assert (told["state"], told["stages"][stage]["state"]) == ("failed", "failed")

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import components
 from components.launcher import TrainJob
 from components.launcher.local import LocalLauncher
 from components.launcher.workers import parse_workers
+from tests.processes import wait_until
 from trainer.cpus import usable_cpus
 from trainer.errors import ExitCode, RankFailedError
 from trainer.reports import TrainReport
@@ -181,33 +181,44 @@ except RankFailedError as error:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_every_agent_once_and_they_are_waited_for(number: int, tmp_path: Path) -> None:
-    program = tmp_path / "launch.py"
+def run_stage_and_signal(folder: Path, number: int, on_signal: str) -> int:
+    """A stage whose two agents wait, and on a signal note it and do `on_signal`; returns its exit code."""
+    program = folder / "launch.py"
     program.write_text(f"""{PREAMBLE}
 def note(number, frame):
-    with open({str(tmp_path)!r} + f"/noted-{{os.getpid()}}", "a") as file:
+    with open({str(folder)!r} + f"/noted-{{os.getpid()}}", "a") as file:
         file.write(f"{{number}}\\n")
-    time.sleep(0.2)  # as long as the last save
-    sys.exit(128 + number)
+    {on_signal}
 signal.signal(signal.SIGTERM, note)
 signal.signal(signal.SIGINT, note)
-pathlib.Path({str(tmp_path)!r}, f"ready-{{os.getpid()}}").touch()
+pathlib.Path({str(folder)!r}, f"ready-{{os.getpid()}}").touch()
 time.sleep(60)
 """)
     environment = {**os.environ, "PYTHONPATH": str(Path(components.__file__).parent.parent)}
-    stage = subprocess.Popen([sys.executable, "-c", STAGE, str(program)], env=environment, cwd=tmp_path)
+    stage = subprocess.Popen([sys.executable, "-c", STAGE, str(program)], env=environment, cwd=folder)
     try:
-        deadline = time.monotonic() + 20
-        while len(list(tmp_path.glob("ready-*"))) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert wait_until(lambda: len(list(folder.glob("ready-*"))) == 2, 20)
         stage.send_signal(number)
-
-        assert stage.wait(timeout=20) == 128 + number
+        return stage.wait(timeout=20)
     finally:
         stage.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_every_agent_once_and_they_are_waited_for(number: int, tmp_path: Path) -> None:
+    as_long_as_the_last_save = "time.sleep(0.2); sys.exit(128 + number)"
+
+    assert run_stage_and_signal(tmp_path, number, as_long_as_the_last_save) == 128 + number
+
     assert [path.read_text() for path in tmp_path.glob("noted-*")] == [f"{number}\n"] * 2
+
+
+def test_after_a_signal_a_rendezvous_that_is_lost_is_not_sought_again(tmp_path: Path) -> None:
+    lost = int(ExitCode.RENDEZVOUS_LOST)
+
+    assert run_stage_and_signal(tmp_path, signal.SIGINT, f"sys.exit({lost})") == lost
+
+    assert len(list(tmp_path.glob("ready-*"))) == 2
 
 
 def test_where_the_agent_that_held_the_rendezvous_is_lost_all_start_again(tmp_path: Path) -> None:

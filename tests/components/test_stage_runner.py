@@ -1,6 +1,7 @@
 """One runner for all stages: records, events, errors."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,31 @@ def test_a_gate_that_was_not_passed_is_no_failure(folder: Path) -> None:
 
     assert (record_of(folder).state, record_of(folder).exit_code) == ("refused", 3)
     assert events(folder)[-1]["state"] == "refused"
+
+
+def test_on_a_full_disk_the_first_cause_is_told_and_what_could_not_be_kept_is_noted(folder: Path) -> None:
+    def fill_the_disk(_config: RunConfig) -> Outcome:
+        shutil.rmtree(folder / "stages")
+        (folder / "stages").write_bytes(b"")  # so no record can be written
+        (folder / "events.jsonl").unlink()
+        (folder / "events.jsonl").symlink_to("/dev/full")  # the kernel's own full disk
+        raise DataError("mask 7.png holds 300")
+
+    with pytest.raises(DataError, match=r"mask 7\.png holds 300") as caught:
+        run_stage("evaluate", PARAMETERS, fill_the_disk)
+
+    of_record, of_event = caught.value.__notes__
+    assert "stages" in of_record
+    assert "No space left on device" in of_event
+
+
+def test_where_only_the_record_cannot_be_kept_the_event_still_tells_the_cause(folder: Path) -> None:
+    def fail(_config: RunConfig) -> Outcome:
+        shutil.rmtree(folder / "stages")
+        (folder / "stages").write_bytes(b"")
+        raise DataError("mask 7.png holds 300")
+
+    with pytest.raises(DataError):
+        run_stage("evaluate", PARAMETERS, fail)
+
+    assert events(folder)[-1]["cause"] == "mask 7.png holds 300"
