@@ -37,9 +37,7 @@ def judge(metrics: Metrics, champion: Metrics | None, config: RegistrationConfig
     held = metric_of(champion, name, f"the present {config.alias}")
     if value < held - config.max_drop:
         return Verdict(passed=False, reason=f"{name} {value:.4f} is more than {config.max_drop:.4f} below the {config.alias}'s {held:.4f}")
-    return Verdict(
-        passed=True, reason=f"{name} {value:.4f} is not more than {config.max_drop:.4f} below the former {config.alias}'s {held:.4f}"
-    )
+    return Verdict(passed=True, reason=f"{name} {value:.4f}, against the former {config.alias}'s {held:.4f}")
 
 
 def metric_of(metrics: Metrics, name: str, whose: str) -> float:

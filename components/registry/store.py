@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from components.registry.documents import Log, read_document, settle
-from components.registry.files import copy_file, version_digest
+from components.registry.files import SPEC, copy_file, version_digest
 from components.registry.gate import judge
 from trainer.canonical import short
 from trainer.config import RegistrationConfig
 from trainer.errors import CorruptObjectError
-from trainer.reports import EvaluationReport, FileDigest, ModelVersion, Report
+from trainer.reports import EvaluationReport, FileDigest, ModelSpec, ModelVersion, Report
 from trainer.storage import Store
 
 VERSION = "version.json"
+
+_CLASSES_TOLD = 5
 
 
 class NumberClaim(Report):
@@ -91,6 +93,8 @@ class StoreRegistry:
             generation = log.last_number()
             holder = log.read(generation)
             is_holder = holder is not None and holder.version == version.version
+            if holder and (difference := self._difference(version, holder)):
+                return Decision("refused", f"the present {config.alias} {difference}; give this model a registration.name of its own")
             verdict = judge(evaluation.metrics, holder.metrics if holder and not is_holder else None, config)
             if not verdict.passed:
                 return Decision("refused", verdict.reason)
@@ -123,6 +127,19 @@ class StoreRegistry:
         """The folder that holds a version's files."""
         return self._folder(version.version).uri
 
+    def _difference(self, version: ModelVersion, holder: AliasHolder) -> str:
+        """Why two models' scores do not compare; empty where they do."""
+        ours, theirs = (self._spec(digest) for digest in (version.version, holder.version))
+        if ours.task.get("name") != theirs.task.get("name"):
+            return f"is for {theirs.task.get('name')}, this model for {ours.task.get('name')}"
+        if ours.classes != theirs.classes:
+            return f"knows the classes {_few(theirs.classes)}, this model {_few(ours.classes)}, so their scores do not compare"
+        return ""
+
+    def _spec(self, digest: str) -> ModelSpec:
+        folder = self._folder(digest)
+        return ModelSpec.from_bytes(folder.get(SPEC), f"{folder.uri}/{SPEC}")
+
     def _folder(self, digest: str) -> Store:
         return self._store.below(f"versions/{short(digest)}")
 
@@ -133,3 +150,7 @@ class StoreRegistry:
         """The number that the version has claimed before or, if none, the next free one. One read for each number there is."""
         log, claim = Log(self._store.below("numbers"), NumberClaim), NumberClaim(version=digest)
         return next(number for number in itertools.count(1) if (log.read(number) or log.settle(number, claim)) == claim)
+
+
+def _few(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:_CLASSES_TOLD]) + (f" and {len(classes) - _CLASSES_TOLD} more" if len(classes) > _CLASSES_TOLD else "")

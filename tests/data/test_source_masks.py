@@ -110,13 +110,14 @@ def test_values_outside_the_classes_are_named_and_counted(tmp_path: Path) -> Non
     assert caught.value.file == "masks/a.png"
     assert caught.value.reason == (
         "holds values that are neither one of the 3 classes nor in source.ignore: 3 in 5 pixels, 128 in 2 pixels, 255 in 1 pixels"
+        "; name every class in source.classes"
     )
 
 
 def test_a_mask_full_of_strange_values_gives_a_short_message(tmp_path: Path) -> None:
     mask_folder(tmp_path, {"train": ["a"], "val": ["b"]})
     put(tmp_path / "masks/a.png", encoded(Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16))))
-    with pytest.raises(UnusableImageError, match=r"10 in 1 pixels, …$"):
+    with pytest.raises(UnusableImageError, match=r"10 in 1 pixels, …; name every class in source\.classes$"):
         read(tmp_path, "a")
 
 
@@ -312,15 +313,16 @@ def test_colours_that_mean_nothing_are_named_with_their_pixels_most_frequent_fir
         read(with_mask(tmp_path, encoded(Image.fromarray(strange))), "a", **COLOURS)
     assert (caught.value.file, caught.value.reason) == (
         "masks/a.png",
-        "holds colours that are neither in source.colours nor in source.ignore_colours: [1, 2, 3] in 2 pixels, [9, 8, 7] in 1 pixels",
+        "holds colours that are neither in source.colours nor in source.ignore_colours: [1, 2, 3] in 2 pixels, [9, 8, 7] in 1 pixels"
+        "; name the colour of every class",
     )
 
 
 def test_a_mask_full_of_strange_colours_gives_a_short_message(tmp_path: Path) -> None:
-    with pytest.raises(UnusableImageError, match=r"in 1 pixels, …$"):
+    with pytest.raises(UnusableImageError, match=r"in 1 pixels, …; name the colour of every class$"):
         read(with_mask(tmp_path, encoded(Image.fromarray(picture(5, 3, 4)))), "a", **COLOURS)
 
 
 def test_white_is_unknown_where_it_is_not_to_be_ignored(tmp_path: Path) -> None:
-    with pytest.raises(UnusableImageError, match=r"\[255, 255, 255\] in 3 pixels$"):
+    with pytest.raises(UnusableImageError, match=r"\[255, 255, 255\] in 3 pixels; name the colour of every class$"):
         read(with_mask(tmp_path, encoded(RGB)), "a", colours=COLOURS["colours"])

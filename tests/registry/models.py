@@ -26,12 +26,12 @@ class Evaluated:
         return {"checkpoint": self.checkpoint, "report": self.report, "report_digest": self.evaluation.digest}
 
 
-def evaluated(out: str, weights: str, miou: float) -> Evaluated:
+def evaluated(out: str, weights: str, miou: float, spec: ModelSpec = SPEC) -> Evaluated:
     """A model whose weights are that text, and which scored that much."""
     content = weights.encode() * 1000
     checkpoint, folder = join(out, "training", weights), join(out, "evaluations", f"{weights}-{miou}")
     open_store(checkpoint).put("model.safetensors", content)
-    open_store(checkpoint).put("model.json", SPEC.to_bytes())
+    open_store(checkpoint).put("model.json", spec.to_bytes())
     report = evaluation(metrics={"miou": miou, "pixel_accuracy": 0.9}, model_digest=sha256_digest(content))
     open_store(folder).put("evaluation.json", report.to_bytes())
     return Evaluated(checkpoint, join(folder, "evaluation.json"), report)

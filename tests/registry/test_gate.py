@@ -17,13 +17,13 @@ CONFIG = RegistrationConfig(metric="miou", minimum=0.5, max_drop=0.1)
         (0.5, None, True, "miou 0.5000 reaches the minimum 0.5000, and no model is champion yet"),
         (0.49, None, False, "miou 0.4900 is below the minimum 0.5000"),
         (0.49, 0.1, False, "miou 0.4900 is below the minimum 0.5000"),
-        (0.9, 0.8, True, "not more than 0.1000 below the former champion's 0.8000"),
-        (0.75, 0.8, True, "not more than 0.1000 below the former champion's 0.8000"),
-        (0.75, 0.85, True, "not more than 0.1000 below"),
+        (0.9, 0.8, True, "against the former champion's 0.8000"),
+        (0.75, 0.8, True, "against the former champion's 0.8000"),
+        (0.75, 0.85, True, "against the former champion's 0.8500"),
         (0.74, 0.85, False, "miou 0.7400 is more than 0.1000 below the champion's 0.8500"),
         (math.nan, None, False, "miou is not a number"),
         (math.nan, 0.0, False, "miou is not a number"),
-        (0.6, math.nan, True, "below the former champion's nan"),
+        (0.6, math.nan, True, "against the former champion's nan"),
     ],
 )
 def test_a_model_passes_if_it_is_good_enough_and_not_much_worse(value: float, champion: float | None, *, passed: bool, reason: str) -> None:

@@ -158,3 +158,20 @@ def test_a_description_that_is_none_is_refused(out: str) -> None:
     open_store(model.checkpoint).put("model.json", b"{}")
     with pytest.raises(DataError, match=r"model\.json is not a ModelSpec"):
         register(config(), **model.inputs, out=out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"classes": ("cat", "dog")}, "knows the classes a, b, this model cat, dog, so their scores do not compare"),
+        ({"task": {"name": "classification"}}, "is for None, this model for classification"),
+    ],
+)
+def test_a_model_of_other_classes_or_another_task_takes_no_alias(
+    changes: dict[str, object], why: str, out: str, registry: StoreRegistry
+) -> None:
+    register(config(), **evaluated(out, "a", 0.6).inputs, out=out)
+    report = register(config(), **evaluated(out, "other", 0.9, SPEC.model_copy(update=changes)).inputs, out=out)
+    assert (report.state, report.number) == ("refused", 2)
+    assert report.reason == f"the present champion {why}; give this model a registration.name of its own"
+    assert holder(registry) == 1

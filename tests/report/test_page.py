@@ -142,7 +142,7 @@ def test_the_matrix_shows_percentages_of_the_truth_and_its_labels() -> None:
     text = Page(page()).text
     assert "prediction →truth ↓" in text
     assert "background80.015.05.0" in text.replace(" ", "")
-    assert "Most often mistaken: cat for background (25.0%)" in text
+    assert "Most often mistaken: “cat” for “background” (25.0%)" in text
 
 
 def test_a_page_without_examples_says_so() -> None:

@@ -47,7 +47,7 @@ def test_a_split_without_any_pixel_has_no_shares() -> None:
 def test_the_sentence_names_the_hardest_and_the_easiest_class() -> None:
     sentence = sections.in_words(evaluation(), WORDS)
     assert "share 63.6% of the area" in sentence
-    assert "Of 2 classes scored, cat is the hardest (54.5%) and background the easiest (72.7%)" in sentence
+    assert "Of 2 classes scored, “cat” is the hardest (54.5%) and “background” the easiest (72.7%)" in sentence
 
 
 def test_the_sentence_says_when_no_class_was_scored() -> None:

@@ -94,7 +94,7 @@ def in_words(report: EvaluationReport, words: Words) -> str:
     (low, hardest), (high, easiest) = min(scored, key=itemgetter(0)), max(scored, key=itemgetter(0))
     return (
         f"{words.average.format(percent(mean))} "
-        f"Of {len(scored)} classes scored, {hardest} is the hardest ({percent(low)}) and {easiest} the easiest ({percent(high)})."
+        f"Of {len(scored)} classes scored, “{hardest}” is the hardest ({percent(low)}) and “{easiest}” the easiest ({percent(high)})."
     )
 
 

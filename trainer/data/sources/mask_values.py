@@ -40,7 +40,8 @@ class IndexValues:
         found = np.bincount(labels.ravel(), minlength=256)
         if unknown := np.flatnonzero((found > 0) & ~self._is_known).tolist():
             known = f"one of the {self._classes} classes nor in source.ignore"
-            raise _unknown(file, f"values that are neither {known}", [(str(value), int(found[value])) for value in unknown])
+            counts = [(str(value), int(found[value])) for value in unknown]
+            raise _unknown(file, f"values that are neither {known}", counts, "name every class in source.classes")
         return self._class_of[labels]
 
 
@@ -59,7 +60,9 @@ class ColourValues:
             unknown, pixels = np.unique(codes[classes == 0], return_counts=True)
             most_first = np.argsort(-pixels, kind="stable")
             told = [(_colour(int(unknown[place])), int(pixels[place])) for place in most_first[: _TOLD + 1]]
-            raise _unknown(file, "colours that are neither in source.colours nor in source.ignore_colours", told)
+            raise _unknown(
+                file, "colours that are neither in source.colours nor in source.ignore_colours", told, "name the colour of every class"
+            )
         return (classes - 1).astype(np.uint8)
 
 
@@ -75,6 +78,6 @@ def _colour(code: int) -> str:
     return str([code >> 16, code >> 8 & 255, code & 255])
 
 
-def _unknown(file: str, what: str, counts: Sequence[tuple[str, int]]) -> UnusableImageError:
+def _unknown(file: str, what: str, counts: Sequence[tuple[str, int]], advice: str) -> UnusableImageError:
     told = ", ".join(f"{value} in {pixels} pixels" for value, pixels in counts[:_TOLD])
-    return UnusableImageError(file, f"holds {what}: {told}{', …' if len(counts) > _TOLD else ''}")
+    return UnusableImageError(file, f"holds {what}: {told}{', …' if len(counts) > _TOLD else ''}; {advice}")

@@ -68,7 +68,10 @@ def read_labels(data: bytes, file: str) -> Pixels:
         image.load()
     depth, _ = _png_depth_and_colour(data)
     if image.mode not in {"L", "P", "1"} or (image.mode == "L" and depth != 8):  # Pillow stretches 2- and 4-bit grey to 0–255
-        raise UnusableImageError(file, f"is a {depth}-bit PNG of mode {image.mode}; save class indices as 8-bit greyscale or palette PNG")
+        raise UnusableImageError(
+            file,
+            f"is a {depth}-bit PNG of mode {image.mode}; save class indices as 8-bit greyscale or palette PNG, or name source.colours",
+        )
     return np.asarray(image).astype(np.uint8)
 
 
