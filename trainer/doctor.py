@@ -104,7 +104,12 @@ def _abilities(folder: Store) -> Iterator[Finding]:
         "files wait in TMPDIR until they are whole, and go up in one request",
         "make room in TMPDIR for the largest file; the server's limit of one request is that of a file",
     )  # fmt: skip
-    yield _ability("listing order", can.sorted_listing, "sorted by code points", "another one; it is sorted here, which costs memory alone")
+    yield _ability(
+        "listing order",
+        can.sorted_listing,
+        "sorted by code points",
+        "another one; it is sorted here where the first page shows it; a listing that leaves the order later is an error",
+    )
 
 
 def _ability(subject: str, able: bool, meaning: str, without: str, advice: str = "") -> Finding:

@@ -29,7 +29,7 @@ from trainer.storage.s3 import S3Store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-HASTY = Patience(attempts=3, connect_seconds=1, read_seconds=1)
+HASTY = Patience(attempts=2, connect_seconds=5, read_seconds=5)
 BUSY = Answer(503, b"<Error><Code>SlowDown</Code></Error>")
 DENIED = Answer(403, b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>")
 
@@ -59,12 +59,20 @@ def upload(store: Store, data: bytes) -> None:
         file.write(data)
 
 
+Write = Callable[[Store, bytes], None]
+WRITES: dict[str, Write] = {
+    "put": lambda store, data: store.put("a", data),
+    "put_if_absent": lambda store, data: store.put_if_absent("a", data),
+    "open_upload": upload,
+}
+
+
 def keys(store: Store) -> list[str]:
     return [entry.key for entry in store.keys("")]
 
 
-@pytest.mark.parametrize("write", [lambda store, data: store.put("a", data), lambda store, data: store.put_if_absent("a", data), upload])
-def test_changed_bytes_are_noticed_on_a_whole_read(bucket: str, s3_client: S3Client, write: Callable[[Store, bytes], None]) -> None:
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_changed_bytes_are_noticed_on_a_whole_read(bucket: str, s3_client: S3Client, write: Write) -> None:
     store = S3Store.at(bucket)
     write(store, b"0123456789")
     name = bucket.removeprefix("s3://")
@@ -122,8 +130,8 @@ def test_a_closed_port_is_unavailable_within_seconds(credentials: pytest.MonkeyP
         credentials.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
         begin = time.monotonic()
         with pytest.raises(StoreUnavailableError, match=r"s3://bucket.*Check that the server runs"):
-            use(S3Store.at("s3://bucket", Patience(attempts=2, connect_seconds=1)))
-        assert time.monotonic() - begin < 10
+            use(S3Store.at("s3://bucket", Patience(attempts=1, connect_seconds=1)))
+        assert time.monotonic() - begin < 20
 
 
 def test_a_server_that_never_answers_is_unavailable_within_seconds(credentials: pytest.MonkeyPatch) -> None:
@@ -203,7 +211,7 @@ def test_a_server_that_stays_busy_is_unavailable_after_the_attempts(credentials:
 def test_a_server_that_is_busy_twice_is_asked_a_third_time(credentials: pytest.MonkeyPatch) -> None:
     with scripted_peer(BUSY, BUSY, Answer(200, b"content")) as peer:
         credentials.setenv("AWS_ENDPOINT_URL", peer.url)
-        assert S3Store.at("s3://bucket", HASTY).get("a") == b"content"
+        assert S3Store.at("s3://bucket", Patience(attempts=3)).get("a") == b"content"
     assert peer.requests == ["GET /bucket/a"] * 3
 
 
@@ -248,12 +256,6 @@ def test_an_upload_of_many_parts_that_fails_is_given_up(credentials: pytest.Monk
     assert "DELETE /bucket/a?uploadId=7" in peer.requests
 
 
-def listing(*names: str, more: bool) -> Answer:
-    contents = "".join(f'<Contents><Key>{name}</Key><Size>1</Size><ETag>"7"</ETag></Contents>' for name in names)
-    token = "<IsTruncated>true</IsTruncated><NextContinuationToken>7</NextContinuationToken>" if more else ""
-    return Answer(200, f"<ListBucketResult>{contents}{token}</ListBucketResult>".encode())
-
-
 def test_what_stands_at_a_changed_body_is_sent_again(credentials: pytest.MonkeyPatch) -> None:
     with scripted_peer(Answer(400, b"<Error><Code>BadDigest</Code></Error>"), Answer(200)) as peer:
         credentials.setenv("AWS_ENDPOINT_URL", peer.url)
@@ -282,7 +284,7 @@ def test_a_conflict_of_two_conditional_writes_is_tried_again_until_one_stands(cr
         credentials.setenv("AWS_ENDPOINT_URL", peer.url)
         with pytest.raises(ObjectExistsError, match="s3://conflict/a exists already"):
             S3Store.at("s3://conflict", HASTY).put_if_absent("a", b"1")
-    assert peer.requests[3:] == ["PUT /conflict/a", "PUT /conflict/a"]
+    assert peer.requests[3:] == ["PUT /conflict/a", "PUT /conflict/a", "HEAD /conflict/a"]
 
 
 @pytest.mark.parametrize("key", ["a/.sightline-turns/b", ".sightline-x"])
@@ -290,13 +292,6 @@ def test_names_that_are_the_stores_own_are_no_keys(key: str) -> None:
     for write in (lambda: S3Store("bucket").put(key, b""), lambda: S3Store("bucket").delete(key)):
         with pytest.raises(ConfigError, match="the store's own"):
             write()
-
-
-def test_a_listing_of_many_pages_is_whole_and_sorted_whatever_order_the_server_has(credentials: pytest.MonkeyPatch) -> None:
-    with scripted_peer(listing("x/a/b", "x/a.b", more=True), listing("x/c", "x/C", more=False)) as peer:
-        credentials.setenv("AWS_ENDPOINT_URL", peer.url)
-        assert keys(S3Store.at("s3://bucket/x", HASTY)) == ["C", "a.b", "a/b", "c"]
-    assert len(peer.requests) == 2
 
 
 def test_an_endpoint_of_s3_alone_goes_before_the_general_one(credentials: pytest.MonkeyPatch) -> None:

@@ -56,11 +56,14 @@ class Store(Protocol):
         ...
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """Bytes `[start, end)` of an object; the digest is checked where the whole is read.
+        """Bytes `[start, end)` of an object.
+
+        A store that keeps the digest of an object's bytes checks it where the whole is read. None does for what `open_upload` streamed,
+        nor a folder for anything: who must know that those are the bytes that were written keeps their digest, and compares.
 
         Raises:
             ObjectMissingError: there is none.
-            CorruptObjectError: the bytes are not those that were written, or fewer than asked for.
+            CorruptObjectError: the bytes are fewer than asked for, or not those that were written, as far as the store knows them.
         """
         ...
 
@@ -69,7 +72,7 @@ class Store(Protocol):
         ...
 
     def keys(self, prefix: str = "") -> Iterator[Entry]:
-        """Every object whose key starts with `prefix`, sorted by key (code points)."""
+        """Every object whose key starts with `prefix`, sorted by key (code points). It is read as far as it is used."""
         ...
 
     def delete(self, key: str) -> None:

@@ -7,14 +7,16 @@ import fcntl
 import io
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from trainer.errors import ConfigError, ObjectExistsError, ObjectMissingError, StoreDeniedError, StoreError, StoreUnavailableError
+from trainer.errors import ConfigError, ObjectExistsError, ObjectMissingError, StoreDeniedError, StoreError
 from trainer.storage.base import RESERVED, Dialect, Entry, checked_key, checked_length, checked_new_key, checked_prefix
+from trainer.storage.folder_errors import finding, typed_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 _PART = RESERVED + "part-"  # begins the names of files that are being written
 _LOCK = RESERVED + "lock"
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}  # FAT answers the first, FUSE any
-_NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class FolderStore:
@@ -59,13 +60,9 @@ class FolderStore:
 
     def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
         path, where = self.root / checked_key(key), self._where(key)
-        with _typed_errors(where):
-            try:
-                with path.open("rb") as file:
-                    file.seek(start)
-                    data = file.read(-1 if end is None else end - start)
-            except _NOTHING_THERE:
-                raise ObjectMissingError(f"{where} does not exist") from None
+        with finding(where), path.open("rb") as file:
+            file.seek(start)
+            data = file.read(-1 if end is None else end - start)
         return checked_length(data, where, start, end)
 
     def stat(self, key: str) -> Entry | None:
@@ -77,14 +74,14 @@ class FolderStore:
         return self._walk(folder + slash, start)
 
     def delete(self, key: str) -> None:
-        with _typed_errors(self._where(key)), suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(ObjectMissingError), finding(self._where(key)):
             self._path_to_change(key).unlink()
 
     def below(self, folder: str) -> FolderStore:
         return FolderStore(self._where(checked_key(folder)), self.root / folder)
 
     def dialect(self) -> Dialect:
-        with _typed_errors(self.uri):
+        with typed_errors(self.uri):
             _make_folder(self.root)
             return Dialect(conditional_writes=_has_hard_links(self.root), ranges=True, multipart=True, sorted_listing=True)
 
@@ -101,7 +98,7 @@ class FolderStore:
     def _new_file(self, key: str, publish: Callable[[Path, Path], None]) -> Generator[BinaryIO]:
         """A file to write, which `publish` gives its name when the block has ended well."""
         where = self._where(key)
-        with _typed_errors(where):
+        with typed_errors(where):
             path = self._path_to_change(key)
             _make_folder(path.parent)
             part = _PartFile(path.with_name(_PART + secrets.token_hex(8)), where)
@@ -110,7 +107,7 @@ class FolderStore:
                 yield file
                 file.flush()
                 part.sync()
-            with _typed_errors(where):
+            with typed_errors(where):
                 publish(part.path, path)
                 _sync_folder(path.parent)
         finally:
@@ -131,13 +128,13 @@ class FolderStore:
                 yield Entry(folder + name, size)
 
     def _children(self, folder: str, start: str) -> list[tuple[str, Path]]:
-        with _typed_errors(self._where(folder)):
-            try:
+        try:
+            with finding(self._where(folder)):
                 children = list(os.scandir(self.root / folder))
-            except _NOTHING_THERE:
-                return []
-            wanted = [child for child in children if child.name.startswith(start) and not child.name.startswith(RESERVED)]
-            return [(child.name + "/" * child.is_dir(), Path(child.path)) for child in wanted]
+        except ObjectMissingError:
+            return []
+        wanted = [child for child in children if child.name.startswith(start) and not child.name.startswith(RESERVED)]
+        return [(child.name + "/" * _is_folder(child), Path(child.path)) for child in wanted]
 
 
 class _PartFile(io.FileIO):
@@ -149,21 +146,30 @@ class _PartFile(io.FileIO):
         self._where = where
 
     def write(self, data: ReadableBuffer, /) -> int:
-        with _typed_errors(self._where):
+        with typed_errors(self._where):
             return super().write(data)
 
     def sync(self) -> None:
-        with _typed_errors(self._where):
+        with typed_errors(self._where):
             os.fsync(self.fileno())
+
+
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        with finding(child.path):
+            return child.is_dir()
+    except ObjectMissingError:  # a link that leads to itself, say
+        return False
 
 
 def _size_of_file(path: Path) -> int | None:
     """In bytes; None where there is no file, or none any more."""
-    with _typed_errors(str(path)):
-        try:
-            return path.stat().st_size if path.is_file() else None
-        except _NOTHING_THERE:
-            return None
+    try:
+        with finding(str(path)):
+            found = path.stat()
+    except ObjectMissingError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _publish_if_absent(part: Path, path: Path) -> None:
@@ -214,23 +220,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _typed_errors(where: str) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _typed(error, where) from error
-
-
-def _typed(error: OSError, where: str) -> StoreError:
-    match error.errno:
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return StoreDeniedError(f"{where}: {error.strerror}; check who owns the folder, and its permissions")
-        case errno.ENOSPC | errno.EDQUOT:
-            return StoreError(f"{where} was not written: {error.strerror}; free some space, or choose another folder")
-        case errno.ESTALE | errno.ETIMEDOUT | errno.EIO:
-            return StoreUnavailableError(f"{where}: {error.strerror}; the file system does not answer as it should")
-        case _:
-            return StoreError(f"{where}: {error.strerror}")

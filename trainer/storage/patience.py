@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from trainer.errors import StoreUnavailableError
@@ -29,6 +29,10 @@ class Patience:
     connect_seconds: float = 10.0
     read_seconds: float = 60.0  # without a byte
 
+    def within(self, seconds: float) -> Patience:
+        """The same, for no longer in all than that."""
+        return replace(self, total_seconds=min(seconds, self.total_seconds))
+
 
 class BusyError(StoreUnavailableError):
     """The store says that it has too much to do, and may say for how long it wants to be left alone."""
@@ -36,6 +40,14 @@ class BusyError(StoreUnavailableError):
     def __init__(self, message: str, pause_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.pause_seconds = pause_seconds
+
+
+class GivenUpError(StoreUnavailableError):
+    """No attempt succeeded. `last` is what the last one met."""
+
+    def __init__(self, message: str, last: StoreUnavailableError) -> None:
+        super().__init__(message)
+        self.last = last
 
 
 class Deadline:
@@ -61,7 +73,7 @@ def retry(attempt: Callable[[Deadline], Answer], where: str, patience: Patience)
     """Make an attempt, and others while the store is unavailable, until one succeeds or the patience is at its end.
 
     Raises:
-        StoreUnavailableError: none succeeded.
+        GivenUpError: none succeeded.
     """
     deadline = Deadline(patience.total_seconds)
     number = 1
@@ -69,21 +81,23 @@ def retry(attempt: Callable[[Deadline], Answer], where: str, patience: Patience)
         try:
             return attempt(deadline)
         except StoreUnavailableError as error:
-            pause = max(_pause(number), error.pause_seconds if isinstance(error, BusyError) else 0.0)
+            pause = max(pause_after(number), error.pause_seconds if isinstance(error, BusyError) else 0.0)
             if number == patience.attempts or deadline.left() <= pause:
                 raise _given_up(where, number, deadline, error) from error
         time.sleep(pause)
         number += 1
 
 
-def _pause(number: int) -> float:
+def pause_after(number: int) -> float:
     """Seconds after that many attempts: exponential, and random, so that those who failed together do not come back together."""
     return min(_FIRST_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _given_up(where: str, attempts: int, deadline: Deadline, last: StoreUnavailableError) -> StoreUnavailableError:
+def _given_up(where: str, attempts: int, deadline: Deadline, error: StoreUnavailableError) -> GivenUpError:
+    last = error.last if isinstance(error, GivenUpError) else error  # an attempt may be made of requests, each with its own attempts
     tried = f"{attempts} attempts" if attempts > 1 else "1 attempt"
-    return StoreUnavailableError(
+    return GivenUpError(
         f"{where}: given up after {tried} in {deadline.spent():.1f} s. The last one: {last}. "
-        "Check that the server runs, and how it is reached from here: AWS_ENDPOINT_URL, proxies"
+        "Check that the server runs, and how it is reached from here: AWS_ENDPOINT_URL, proxies",
+        last,
     )

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from trainer.errors import ConfigError, CorruptObjectError, ObjectExistsError, ObjectMissingError
-from trainer.storage.base import RESERVED, Dialect, Entry, checked_key, checked_length, checked_new_key, checked_prefix, is_reserved
+from trainer.storage.base import RESERVED, Dialect, Entry, checked_key, checked_length, checked_new_key, checked_prefix
 from trainer.storage.patience import Deadline, Patience
 from trainer.storage.s3_client import Connection
 from trainer.storage.s3_dialect import find_dialect, honours_conditions
 from trainer.storage.s3_download import Download, download
+from trainer.storage.s3_listing import in_order, pages
 from trainer.storage.s3_parts import DIGEST, Target, digest_of
 from trainer.storage.s3_upload import PART_BYTES, upload
-from trainer.storage.turns import TURNS, own_turn
+from trainer.storage.turns import SILENCE_SECONDS, TURNS, own_turn, seconds_left
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
 
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")
 
@@ -68,12 +68,13 @@ class S3Store:
         target = self._target(key)
         folder, slash, name = target.key.rpartition("/")
         if honours_conditions(self._connection, self._bucket, folder + slash):
-            target.put(data, IfNoneMatch="*")
+            target.put_if_absent(data)
             return
         self._refuse_if_there(key)
-        with own_turn(S3Store(self._bucket, f"{folder}{slash}{RESERVED}{TURNS}/{name}", self._connection)) as turn:
+        hasty = self._connection.within(SILENCE_SECONDS / 2)  # a claim that takes longer comes too late
+        with own_turn(S3Store(self._bucket, f"{folder}{slash}{RESERVED}{TURNS}/{name}", hasty), self._connection.patience) as turn:
             self._refuse_if_there(key)
-            target.put(data, limit_seconds=turn.left())
+            target.within(seconds_left(turn, target.where)).put(data)
 
     @contextmanager
     def open_upload(self, key: str) -> Generator[BinaryIO]:
@@ -102,10 +103,8 @@ class S3Store:
         return Entry(key, head["ContentLength"], head["ETag"].strip('"'))
 
     def keys(self, prefix: str = "") -> Iterator[Entry]:
-        where, full = self._where(prefix), self._base + checked_prefix(prefix)
-        entries = [_entry(item, self._base) for page in self._pages(full, where) for item in page.get("Contents", ())]
-        objects = [entry for entry in entries if _is_object(entry.key)]
-        return iter(sorted(objects))  # not every server lists in the order that AWS does
+        where, full = self._where(checked_prefix(prefix)), self._base + prefix
+        return in_order(pages(self._connection, self._bucket, full, self._base, where), where)
 
     def delete(self, key: str) -> None:
         target = self._target(key)
@@ -150,31 +149,6 @@ class S3Store:
             return download(answer, deadline, read_seconds)
 
         return self._connection.ask(attempt, self._where(key))
-
-    def _pages(self, prefix: str, where: str) -> Iterator[ListObjectsV2OutputTypeDef]:
-        token = ""
-        while True:
-            page = self._connection.ask(lambda client, _, token=token: _list(client, self._bucket, prefix, token), where)
-            yield page
-            token = page.get("NextContinuationToken", "")
-            if not token:
-                return
-
-
-def _list(client: S3Client, bucket: str, prefix: str, token: str) -> ListObjectsV2OutputTypeDef:
-    if not token:
-        return client.list_objects_v2(Bucket=bucket, Prefix=prefix)
-    return client.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
-
-
-def _entry(item: ObjectTypeDef, base: str) -> Entry:
-    key, size, tag = item["Key"], item["Size"], item["ETag"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # every server sends them
-    return Entry(key.removeprefix(base), size, tag.strip('"'))
-
-
-def _is_object(key: str) -> bool:
-    """Consoles mark folders by empty objects, and some names are the store's own."""
-    return bool(key) and not key.endswith("/") and not is_reserved(key)
 
 
 def _check_digest(data: bytes, wanted: str | None, where: str) -> None:

@@ -41,19 +41,24 @@ class Connection:
         self._clients: dict[int, S3Client] = {}
         self._locks: dict[int, threading.Lock] = {}  # one a process: a fork may come while another thread holds its parent's
 
-    def ask(self, request: Callable[[S3Client, Deadline], Answer], where: str, patience: Patience | None = None) -> Answer:
+    def within(self, seconds: float) -> Connection:
+        """The same connection, which gives a request up after that time."""
+        limited = Connection(self.patience.within(seconds))
+        limited._clients, limited._locks = self._clients, self._locks
+        return limited
+
+    def ask(self, request: Callable[[S3Client, Deadline], Answer], where: str) -> Answer:
         """Make a request, as often as the patience allows. `where` is the URI that errors name.
 
         Raises:
             StoreError: the server refused it, or was not to be had in time; by cause, as `trainer.errors` draws them.
         """
-        patience = patience or self.patience
 
         def attempt(deadline: Deadline) -> Answer:
-            with typed_errors(where), _reading_within(min(patience.read_seconds, deadline.left())):
+            with typed_errors(where), _reading_within(min(self.patience.read_seconds, deadline.left())):
                 return request(self.client, deadline)
 
-        return retry(attempt, where, patience)
+        return retry(attempt, where, self.patience)
 
     @property
     def client(self) -> S3Client:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import xxhash
 
-from trainer.errors import ObjectMissingError, StoreError
+from trainer.errors import ObjectExistsError, ObjectMissingError, StoreError
 from trainer.storage.patience import Deadline
 from trainer.storage.s3_client import Connection
 from trainer.storage.s3_errors import UploadGoneError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 DIGEST = "xxh3"  # the name in the object's metadata: x-amz-meta-xxh3
-_MARK = "upload"  # in the metadata of what went up in parts: which upload made it
+_MARK = "upload"  # in the metadata of what goes up in parts or on a condition: which upload made it
 _ABORT_SECONDS = 10.0
 
 
@@ -38,19 +38,43 @@ class Target:
     key: str
     where: str
 
-    def put(self, body: bytes, limit_seconds: float | None = None, **condition: str) -> None:
+    def within(self, seconds: float) -> Target:
+        """The same object, whose requests are given up after that time."""
+        return replace(self, connection=self.connection.within(seconds))
+
+    def put(self, body: bytes) -> None:
         """Write it in one request, with the digest of its bytes; the server checks the bytes by their MD5."""
-        patience = self.connection.patience
-        if limit_seconds is not None:
-            patience = replace(patience, total_seconds=min(limit_seconds, patience.total_seconds))
         metadata, md5 = {DIGEST: digest_of(body)}, _md5(body)
         self.connection.ask(
-            lambda client, _: client.put_object(
-                Bucket=self.bucket, Key=self.key, Body=body, Metadata=metadata, ContentMD5=md5, **cast(Any, condition)
-            ),
-            self.where,
-            patience,
+            lambda client, _: client.put_object(Bucket=self.bucket, Key=self.key, Body=body, Metadata=metadata, ContentMD5=md5), self.where
         )
+
+    def put_if_absent(self, body: bytes) -> None:
+        """The same on the condition that there is none. What an attempt wrote whose answer was lost is told by its mark.
+
+        Raises:
+            ObjectExistsError: there is another.
+        """
+        mark = secrets.token_hex(8)
+        metadata, md5 = {DIGEST: digest_of(body), _MARK: mark}, _md5(body)
+        try:
+            self.connection.ask(
+                lambda client, _: client.put_object(
+                    Bucket=self.bucket, Key=self.key, Body=body, Metadata=metadata, ContentMD5=md5, IfNoneMatch="*"
+                ),
+                self.where,
+            )
+        except ObjectExistsError:
+            if not self.bears(mark):
+                raise
+
+    def bears(self, mark: str) -> bool:
+        """Whether the upload with that mark made the object that is there."""
+        try:
+            head = self.connection.ask(lambda client, _: client.head_object(Bucket=self.bucket, Key=self.key), self.where)
+        except ObjectMissingError:
+            return False
+        return head["Metadata"].get(_MARK) == mark
 
 
 class Sink(Protocol):
@@ -94,24 +118,13 @@ class Multipart:
                 to.where,
             )
         except UploadGoneError:
-            if not self._is_what_stands_there():  # it is, where an attempt succeeded and its answer was lost
+            if not to.bears(self._mark):  # it does, where an attempt succeeded and its answer was lost
                 raise
 
     def abort(self) -> None:
-        to = self._target
-        patience = replace(to.connection.patience, total_seconds=_ABORT_SECONDS)  # whoever pressed Ctrl-C waits for it
+        to = self._target.within(_ABORT_SECONDS)  # whoever pressed Ctrl-C waits for it
         with suppress(UploadGoneError, ObjectMissingError):
-            to.connection.ask(
-                lambda client, _: client.abort_multipart_upload(Bucket=to.bucket, Key=to.key, UploadId=self._id), to.where, patience
-            )
-
-    def _is_what_stands_there(self) -> bool:
-        to = self._target
-        try:
-            head = to.connection.ask(lambda client, _: client.head_object(Bucket=to.bucket, Key=to.key), to.where)
-        except ObjectMissingError:
-            return False
-        return head["Metadata"].get(_MARK) == self._mark
+            to.connection.ask(lambda client, _: client.abort_multipart_upload(Bucket=to.bucket, Key=to.key, UploadId=self._id), to.where)
 
 
 class Spool:

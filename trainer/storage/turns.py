@@ -8,6 +8,7 @@ The promise: the blocks of two writers never run at the same time, and one that 
 A claim is dead when it has not changed for so long on the clock of whoever waits for it, never by a time that stands in the store;
 the living change theirs, and a writer that finds itself too slow for that starts over. So the block must end in the time that it is
 given. What this cannot exclude, and a conditional write does: a request of the block that was given up on, and arrives later still.
+Nobody waits for longer than the store's patience, neither behind the living nor for a server that is too slow for all of this.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 
 from trainer.errors import StoreUnavailableError
 from trainer.storage.base import Entry, Store
-from trainer.storage.patience import Deadline
+from trainer.storage.patience import Deadline, Patience, retry
 
 TURNS = "turns"
 SILENCE_SECONDS = 20.0
@@ -27,21 +28,32 @@ _POLL_SECONDS = 0.05
 
 
 @contextmanager
-def own_turn(claims: Store, silence_seconds: float = SILENCE_SECONDS) -> Generator[Deadline]:
+def own_turn(claims: Store, patience: Patience, silence_seconds: float = SILENCE_SECONDS) -> Generator[Deadline]:
     """Wait for the turn; the block has it until the deadline that it is given.
 
     Args:
         claims: a folder for the claims of those who want the same turn. It is empty when nobody does.
+        patience: how long to wait; all that it takes to get the turn is one request.
+
+    Raises:
+        StoreUnavailableError: it did not come.
     """
     claim = _Claim(claims, silence_seconds)
     try:
-        yield claim.wait_for_turn()
+        yield retry(claim.try_for_turn, claims.uri, patience)
     finally:
         claim.withdraw()
 
 
-class _TooSlowError(Exception):
-    """Others may have taken this writer for dead."""
+def seconds_left(turn: Deadline, where: str) -> float:
+    """For what is still to be done in the turn.
+
+    Raises:
+        StoreUnavailableError: it is over, so `where` may be another's to write.
+    """
+    if left := turn.left():
+        return left
+    raise StoreUnavailableError(f"{where} was not written: this writer's turn was over after {turn.spent():.1f} s; try again")
 
 
 class _Claim:
@@ -50,39 +62,47 @@ class _Claim:
         self._silence_seconds = silence_seconds
         self._token = secrets.token_hex(8)
         self._signs = 0
+        self._keys: set[str] = set()  # that may be there
         self._alive: Deadline | None = None  # until then nobody takes this writer for dead
         self._others = _Watch(claims, silence_seconds)
 
-    def wait_for_turn(self) -> Deadline:
-        while True:
-            try:
-                return self._try_for_turn()
-            except _TooSlowError:
-                self.withdraw()
+    def try_for_turn(self, deadline: Deadline) -> Deadline:
+        """Wait until then. What fails leaves no claim, so that nobody waits for it.
+
+        Raises:
+            StoreUnavailableError: others had the turn all the time, or this writer was so slow that they may have taken it for dead.
+        """
+        try:
+            return self._wait_for_turn(deadline)
+        except StoreUnavailableError:
+            self.withdraw()
+            raise
 
     def withdraw(self) -> None:
         """Take the claims back; where that fails, the others wait for them to be dead."""
         self._alive = None
         with suppress(StoreUnavailableError):
-            for entry in list(self._claims.keys()):
-                if entry.key.endswith(self._token):
-                    self._claims.delete(entry.key)
+            while self._keys:
+                self._claims.delete(self._keys.pop())
 
-    def _try_for_turn(self) -> Deadline:
+    def _wait_for_turn(self, deadline: Deadline) -> Deadline:
         looking = self._key(0)
         self._give_sign(looking)
         own = self._key(1 + max((int(entry.key.split("-")[0]) for entry in self._claims.keys()), default=0))
         self._give_sign(own)
         self._claims.delete(looking)
-        while self._is_any_before(own):
+        self._keys.remove(looking)
+        while before := self._living_before(own):
+            if not deadline.left():
+                raise StoreUnavailableError(f"{len(before)} others came first, among them {before[0].key}")
             time.sleep(_POLL_SECONDS)
             if self._is_sign_due():
                 self._give_sign(own)
         return self._give_sign(own)
 
-    def _is_any_before(self, own: str) -> bool:
-        """Twice none: one listing, which runs while another writer changes 0 for its number, may show neither."""
-        return any(self._others.is_any_before(own) for _ in range(2))
+    def _living_before(self, own: str) -> list[Entry]:
+        """None only if twice none: one listing, which runs while another writer changes 0 for its number, may show neither."""
+        return self._others.living_before(own) or self._others.living_before(own)
 
     def _key(self, number: int) -> str:
         return f"{number:08d}-{self._token}"
@@ -94,9 +114,12 @@ class _Claim:
         """Write the claim as it never was. Half of the silence is left for clocks that run unevenly."""
         before, now = self._alive, Deadline(self._silence_seconds / 2)
         self._signs += 1
+        self._keys.add(key)
         self._claims.put(key, b"." * self._signs)  # grows: not every store has tags
         if before is not None and not before.left():
-            raise _TooSlowError
+            raise StoreUnavailableError(
+                f"two signs of life of this writer took {before.spent():.1f} s; after {self._silence_seconds:g} s others take it for dead"
+            )
         self._alive = now
         return now
 
@@ -109,11 +132,11 @@ class _Watch:
         self._silence_seconds = silence_seconds
         self._seen: dict[Entry, Deadline] = {}
 
-    def is_any_before(self, own: str) -> bool:
-        """Whether a living claim comes before that one; dead ones are removed."""
+    def living_before(self, own: str) -> list[Entry]:
+        """The living claims that come before that one; dead ones are removed."""
         before = [entry for entry in self._claims.keys() if entry.key < own]
         self._seen = {entry: self._seen.get(entry) or Deadline(self._silence_seconds) for entry in before}
         dead = [entry for entry, deadline in self._seen.items() if not deadline.left()]
         for entry in dead:
             self._claims.delete(entry.key)
-        return len(before) > len(dead)
+        return [entry for entry in before if entry not in dead]

@@ -1,0 +1,19 @@
+"""A server that fails when a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faulty_server import FaultyServer, faulty_server
+from trainer.storage.s3 import S3Store
+
+
+@pytest.fixture
+def server(s3_endpoint: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    """In front of moto's, where the environment points to during the test; the bucket holds an object."""
+    S3Store.at(bucket).put("there", b"0123456789")
+    with faulty_server(s3_endpoint) as faulty:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", faulty.url)
+        yield faulty
