@@ -16,7 +16,7 @@ from PIL import Image
 
 from trainer.config import RunConfig
 from trainer.errors import ConfigError, ObjectMissingError
-from trainer.inspection import Inspected, inspect_prepared, inspect_source, spread
+from trainer.inspection import Inspected, first_fault, inspect_prepared, inspect_source, spread
 from trainer.prepare import prepare, source_digest
 from trainer.report.inspected import InspectedSplit, SizeBin, find_amiss, histogram
 from trainer.report.inspection_page import render_inspection
@@ -122,6 +122,7 @@ def test_a_source_that_is_laid_out_otherwise_is_told(tmp_path: Path) -> None:
         ([split_of("train", 50, 50), split_of("val", 5, 0)], 0, ["split val does not show cell in any image"]),
         ([split_of("train", 50, 50, images=9)], 0, []),
         ([split_of("train", 50, 0, images=9)], 0, ["split train does not show cell in the 4 images that were read"]),
+        ([split_of("train", 50, 0, images=9, seen=1)], 0, ["split train does not show cell in the one image that was read"]),
         (
             [split_of("train", 50, 0), split_of("val", 5, 5)],
             0,
@@ -135,6 +136,19 @@ def test_a_source_that_is_laid_out_otherwise_is_told(tmp_path: Path) -> None:
 )
 def test_what_may_be_amiss_is_told_in_a_sentence(splits: list[InspectedSplit], skipped: int, told: list[str]) -> None:
     assert list(find_amiss(("background", "cell"), "pixels", splits, skipped)) == told
+
+
+def test_a_fault_is_of_all_images_only_where_none_could_be_used(broken: RunConfig, tmp_path: Path) -> None:
+    some = inspect_source(broken.source, sample=8).report
+    for path in (tmp_path / "data/masks").iterdir():
+        put(path, b"no picture")
+    none = inspect_source(broken.source, sample=8).report
+
+    assert some.findings[0] == "1 image cannot be used"
+    assert first_fault(some.splits, some.skipped) is None
+    assert first_fault(none.splits, none.skipped) == none.skipped[0]
+    assert len(none.findings) == 1
+    assert none.findings[0].startswith("no image could be used: masks/t0.png ")
 
 
 def test_of_many_absent_classes_the_first_are_named() -> None:
@@ -204,6 +218,18 @@ def test_the_page_of_nothing_readable_is_whole(tmp_path: Path) -> None:
     assert "no image could be read" in text
     assert "absent" in text
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("broken_masks", ["t*", "*"])
+def test_what_was_left_out_is_unfolded_where_nothing_else_is_to_be_seen(broken_masks: str, tmp_path: Path) -> None:
+    mask_folder(tmp_path, {"train": [f"t{number}" for number in range(12)], "val": ["v"]})
+    for path in (tmp_path / "masks").glob(f"{broken_masks}.png"):
+        put(path, b"")
+
+    text = page(inspect_source(masks_config(tmp_path).source, sample=12))
+
+    assert ("<details open><summary>" in text) == (broken_masks == "*")
+    assert "<details" in text
 
 
 def test_inspection_loads_no_torch() -> None:

@@ -23,7 +23,7 @@ from trainer.config import (
     VocSource,
 )
 from trainer.errors import ConfigError
-from trainer.recipe import load_config, parse_sections, recipe_names, stage_config
+from trainer.recipe import load_config, parse_sections, recipe_names, recipes_for, stage_config
 
 DIGITS = "segmentation-digits"
 
@@ -117,7 +117,8 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "is not YAML"),
+        ("", "is empty; write a mapping of sections"),
+        ("a: [", r"is not YAML: .*found .<stream end>. at line 1, column 5"),
         ("- a\n- b\n", r"holds list; write a mapping of sections"),
         ("training: 5\n", r"training=5: input should be an object"),
         ("training: {seed: 1}\ntraining: {seed: 2}\n", "is not YAML.*duplicate key"),
@@ -132,8 +133,34 @@ def test_a_file_that_is_no_recipe_is_told_with_its_name(tmp_path: Path, text: st
         load_config(str(path))
 
 
+def test_a_file_that_cannot_be_read_is_told_why(tmp_path: Path) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
+
+    with pytest.raises(ConfigError, match=r"folder\.yaml cannot be read: Is a directory$"):
+        load_config(str(tmp_path / "folder.yaml"))
+    with pytest.raises(ConfigError, match=r"latin\.yaml is not text in UTF-8: invalid continuation byte, at byte 3$"):
+        load_config(str(tmp_path / "latin.yaml"))
+
+
+def test_a_misspelt_key_is_told_before_the_one_that_is_missing_for_it() -> None:
+    with pytest.raises(ConfigError) as told:
+        load_config(DIGITS, ["source.clases=[a, b]"], source="masks", data="here")
+
+    first, second = str(told.value).splitlines()
+    assert "there is no source.clases (did you mean classes?)" in first
+    assert "source.classes must be given" in second
+
+
+def test_the_recipes_of_a_task_are_found() -> None:
+    found = {task: recipes_for(task) for task in ("segmentation", "classification")}
+
+    assert sorted(name for names in found.values() for name in names) == recipe_names()
+    assert all(name.startswith(task) for task, names in found.items() for name in names)
+
+
 def test_a_file_that_is_not_there_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"recipe nowhere/mine\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"^there is no file nowhere/mine\.yaml$"):
         load_config("nowhere/mine.yaml")
 
 

@@ -60,7 +60,7 @@ def inspect_prepared(uri: str, examples: int = EXAMPLES) -> Inspected:
         classes=manifest.classes,
         splits=tuple(splits),
         skipped=manifest.skipped,
-        findings=find_amiss(manifest.classes, manifest.unit, splits, len(manifest.skipped)),
+        findings=_findings(manifest.classes, manifest.unit, splits, manifest.skipped),
     )
     return Inspected(report, pictures)
 
@@ -91,14 +91,26 @@ def inspect_source(section: config.Source, sample: int, examples: int = EXAMPLES
         classes=source.classes,
         splits=tuple(splits),
         skipped=tuple(skipped),
-        findings=find_amiss(source.classes, unit, splits, len(skipped)),
+        findings=_findings(source.classes, unit, splits, skipped),
     )
     return Inspected(report, pictures)
+
+
+def first_fault(splits: Sequence[InspectedSplit], skipped: Sequence[Skipped]) -> Skipped | None:
+    """The first of the images that cannot be used, where there is none that can."""
+    return skipped[0] if skipped and not any(split.smallest for split in splits) else None
 
 
 def spread(total: int, wanted: int) -> list[int]:
     """So many of the indices below `total`, evenly spread; all where there are no more."""
     return sorted(set(np.linspace(0, total - 1, min(wanted, total)).round().astype(int).tolist())) if total else []
+
+
+def _findings(classes: Sequence[str], unit: str, splits: Sequence[InspectedSplit], skipped: Sequence[Skipped]) -> tuple[str, ...]:
+    """What may be amiss; of images of which none can be used there is nothing else to say."""
+    if first := first_fault(splits, skipped):
+        return (f"no image could be used: {first.file} {first.reason}",)
+    return find_amiss(classes, unit, splits, len(skipped))
 
 
 class _Tally:

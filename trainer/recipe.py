@@ -30,6 +30,18 @@ def recipe_names() -> list[str]:
     )
 
 
+def recipes_for(task: str) -> list[str]:
+    """Names of the shipped recipes that are of a task."""
+    default = RunConfig().task.name
+    return [name for name in recipe_names() if read_yaml(*_recipe_text(name)).get("task", {}).get("name", default) == task]
+
+
+def nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:
+    """` (did you mean total_steps?)`, or nothing where no word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def load_config(
     recipe: str, overrides: Sequence[str] = (), *, source: str | None = None, data: str | None = None, reads_source: bool = True
 ) -> RunConfig:
@@ -77,6 +89,8 @@ def read_yaml(text: str, where: str) -> Values:
         values = _parser().load(text)
     except YAMLError as error:
         raise ConfigError(f"{where} is not YAML: {_one_line(error)}") from None
+    if values is None:
+        raise ConfigError(f"{where} is empty; write a mapping of sections, as in trainer/recipes")
     if not isinstance(values, dict):
         raise ConfigError(f"{where} holds {type(values).__name__}; write a mapping of sections, as in trainer/recipes")
     return cast(Values, values)
@@ -102,11 +116,15 @@ def _recipe_text(recipe: str) -> tuple[str, str]:
     if path.suffix in {".yaml", ".yml"} or "/" in recipe:
         try:
             return path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"recipe {recipe} cannot be read: {error}") from None
+        except FileNotFoundError:
+            raise ConfigError(f"there is no file {recipe}") from None
+        except OSError as error:
+            raise ConfigError(f"recipe {recipe} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"recipe {recipe} is not text in UTF-8: {error.reason}, at byte {error.start}") from None
     if recipe not in recipe_names():
         raise ConfigError(
-            f"there is no recipe {recipe!r}{_nearest(recipe, recipe_names())}; "
+            f"there is no recipe {recipe!r}{nearest(recipe, recipe_names())}; "
             f"there are: {', '.join(recipe_names())}, or the path of a .yaml file"
         )
     return resources.files("trainer.recipes").joinpath(f"{recipe}.yaml").read_text(encoding="utf-8"), f"recipe {recipe}"
@@ -131,7 +149,7 @@ def _name_metrics(values: Values) -> None:
 
 def _choose_source(values: Values, source: str | None, data: str | None) -> None:
     if source is not None and source not in SOURCES:
-        raise ConfigError(f"there is no source {source!r}{_nearest(source, SOURCES)}; there are: {', '.join(SOURCES)}")
+        raise ConfigError(f"there is no source {source!r}{nearest(source, SOURCES)}; there are: {', '.join(SOURCES)}")
     section = cast(Values, values.get("source", {}))
     if (source is None and data is None) or not isinstance(section, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
         return  # what is not a mapping, the validation tells
@@ -188,12 +206,13 @@ def _check_task(config: RunConfig) -> None:
         ("registration.metric", config.registration.metric, facts.metrics, "a metric of"),
     ):
         if value not in known:
-            raise ConfigError(f"{key}={value} is not {what} task {task}{_nearest(value, known)}; it has: {', '.join(known)}")
+            raise ConfigError(f"{key}={value} is not {what} task {task}{nearest(value, known)}; it has: {', '.join(known)}")
 
 
 def _explain(error: ValidationError, where: str) -> str:
-    """One line a problem: where, what was given, what to do."""
-    return "\n".join(f"{where}: {_explain_one(problem)}" for problem in error.errors(include_url=False))
+    """One line a problem: where, what was given, what to do. What is missing comes last: it may be there, but misspelt."""
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
+    return "\n".join(f"{where}: {_explain_one(problem)}" for problem in problems)
 
 
 def _explain_one(problem: ErrorDetails) -> str:
@@ -204,12 +223,12 @@ def _explain_one(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         known = _keys_of(section, kind) if rest else list(RunConfig.model_fields)
         of_kind = f"{section} of {kind}" if kind else section
-        return f"there is no {key}{_nearest((rest or [section])[-1], known)}; {of_kind if rest else 'a recipe'} has: {', '.join(known)}"
+        return f"there is no {key}{nearest((rest or [section])[-1], known)}; {of_kind if rest else 'a recipe'} has: {', '.join(known)}"
     if problem["type"] == "missing":
         return f"{key} must be given"
     if problem["type"] == "union_tag_invalid":
         named, known = problem["input"][KINDS[section].key], list(KINDS[section].sections)
-        return f"there is no {key}.{KINDS[section].key}={named}{_nearest(str(named), known)}; there are: {', '.join(known)}"
+        return f"there is no {key}.{KINDS[section].key}={named}{nearest(str(named), known)}; there are: {', '.join(known)}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
@@ -223,14 +242,9 @@ def _keys_of(section: str, kind: str) -> list[str]:
     return list(cast(type[Section], RunConfig.model_fields[section].annotation).model_fields)
 
 
-def _nearest(word: str, known: Iterable[str] | Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
 def _parser() -> YAML:
     return YAML(typ="safe", pure=True)  # pure: the C parser reads YAML 1.1, in which `no` is false
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _one_line(error: YAMLError) -> str:
+    return " ".join(str(error).replace('in "<unicode string>", ', "at ").split())

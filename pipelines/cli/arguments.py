@@ -12,6 +12,7 @@ from typing import NoReturn
 from pipelines.cli import verbs
 from trainer.errors import ExitCode
 
+_CHANGES = ("--set", "--recipe", "--source", "--data", "--out", "--workers", "--fresh")  # flags of `run` by which a run would be another
 _DESCRIPTION = "Train vision models as Kubeflow pipelines, on this machine or on a cluster."
 
 
@@ -20,6 +21,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+class _RefuseChange(argparse.Action):
+    """A flag of `run` that somebody gives to `rerun`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option_string: str | None = None) -> NoReturn:
+        parser.error(f"a rerun repeats a run as it was and takes no changes; for {option_string}, start a new one with sightline run")
 
 
 def build_parser() -> Parser:
@@ -79,6 +87,7 @@ def _add_rerun(commands: argparse._SubParsersAction[Parser]) -> None:
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="a run's id, or last")
     parser.add_argument("--stage", help="repeat from this stage on")
+    parser.add_argument(*_CHANGES, action=_RefuseChange, nargs="?", help=argparse.SUPPRESS)
     _add_json(parser)
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from trainer.canonical import canonical_json
 from trainer.config import Source
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, DataError
 from trainer.recipe import apply_override, load_config, parse_sections
 from trainer.storage import FolderStore, open_store
 
@@ -25,20 +25,38 @@ if TYPE_CHECKING:
     from trainer.report.inspected import InspectedSplit, Inspection
 
 _BAR = 16  # characters
+_TRIED = 16  # images of each split, to see whether any can be used
 _MOST_SKIPPED = 10  # that are told on a terminal; the page and the JSON have all
 _PLAIN_WIDTH = 100  # of a line where there is no terminal
 
 
 def inspect(args: argparse.Namespace) -> int:
-    """Tell it, and write the page where one is asked for; returns the exit code."""
+    """Tell it, and write the page where one is asked for; returns the exit code: 1 where no image could be used."""
     inspected = _look(args)
+    report = inspected.report
+    if args.json:
+        print(report.to_bytes().decode())
+    else:
+        tell(report, sys.stdout)
     if args.html:
         _write_page(inspected, Path(args.html))
-    if args.json:
-        print(inspected.report.to_bytes().decode())
-    else:
-        tell(inspected.report, sys.stdout)
-    return 0
+        print(f"page: {args.html}", file=sys.stderr if args.json else sys.stdout)
+    from trainer.inspection import first_fault
+
+    return 1 if first_fault(report.splits, report.skipped) else 0
+
+
+def require_usable(section: Source) -> None:
+    """Look at some images of a raw source.
+
+    Raises:
+        DataError: none of them can be used; the message has the reason for the first.
+    """
+    from trainer.inspection import first_fault, inspect_source
+
+    report = inspect_source(section, sample=_TRIED, examples=0).report
+    if first := first_fault(report.splits, report.skipped):
+        raise DataError(f"none of the {len(report.skipped)} images looked at can be used: {first.file} {first.reason}")
 
 
 def tell(report: Inspection, stream: TextIO) -> None:

@@ -48,12 +48,20 @@ class Outlook:
 
 
 def dry_run(request: Request, plan: Plan, config: RunConfig) -> int:
-    """Tell it; returns the exit code."""
+    """Tell it; returns the exit code.
+
+    Raises:
+        DataError: none of the images that were looked at can be used.
+    """
     from trainer.forecast import forecast
 
     prospect = Prospect(request, plan, config)
     outlooks = {stage: prospect.outlook(stage) for stage in request.pipeline.stages}
     sizes = forecast(config)
+    if not sizes.prepared:
+        from pipelines.cli.data import require_usable
+
+        require_usable(config.source)
     if request.as_json:
         told = {"pipeline": request.pipeline.name, "recipe": request.recipe, "out": request.out, "digests": asdict(prospect.digests)}
         stages = {stage: asdict(outlook) for stage, outlook in outlooks.items()}

@@ -58,7 +58,7 @@ def gc(args: argparse.Namespace) -> int:
     """Tell it, and delete it where that is asked for; returns the exit code.
 
     Raises:
-        ConfigError: there is nothing at OUT; or something is to be deleted while a run is on its way, which may come to need it.
+        ConfigError: there is nothing of ours at OUT; or something is to be deleted while a run is on its way, which may come to need it.
     """
     store = open_store(args.out)
     begin = time.monotonic()
@@ -151,7 +151,8 @@ def _row(folder: Folder, spared: str) -> str:
 
 def _total(findings: Findings, args: argparse.Namespace) -> str:
     if not findings.garbage:
-        return "there is nothing to delete; to let a run go, delete its folder below runs/, and below .sightline/runs/ where it was started"
+        run = join(args.out, "runs/<id>")
+        return f"there is nothing to delete; to let a run go, delete its folder {run}, and .sightline/runs/<id> where it was started"
     total = f"{_count(len(findings.garbage), 'folder')}, {byte_size(findings.bytes)}"
     flags = "--delete --trainings" if args.trainings else "--delete"
     return f"deleted: {total}" if args.delete else f"unreferenced: {total}; delete with: sightline gc {args.out} {flags}"

@@ -17,6 +17,7 @@ KINDS = {"datasets": "prepared set", "training": "training", "evaluations": "eva
 _LAST = {"datasets": "manifest.json", "training": "reports/", "evaluations": "evaluation.json"}  # what is written when all else is there
 _FOLDER = re.compile(r"(datasets|training|evaluations)/[0-9a-f]{16}(?=/)")
 _KEPT = ("models/", "runs/")
+_OURS = (*(f"{kind}/" for kind in KINDS), *_KEPT)
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,22 @@ def survey(store: Store) -> tuple[dict[str, Folder], list[str]]:
     """Every folder that a stage has written, by its key, and the names of what none has. Lists the whole store once.
 
     Raises:
-        ConfigError: there is nothing.
+        ConfigError: there is nothing, or nothing of ours.
     """
     objects: dict[str, set[Entry]] = defaultdict(set, {key: set[Entry]() for key in _on_disk(store)})
     unknown: set[str] = set()
-    empty = not objects
+    empty, ours = not objects, bool(objects)
     for entry in store.keys():
         empty = False
+        ours = ours or entry.key.startswith(_OURS)
         if found := _FOLDER.match(entry.key):
             objects[found[0]].add(entry)
         elif not entry.key.startswith(_KEPT):
             unknown.add(_name_of_unknown(entry.key))
     if empty:
         raise ConfigError(f"there is nothing at {store.uri}; give what the runs were given as --out")
+    if not ours:
+        raise ConfigError(f"{store.uri} holds none of {', '.join(_OURS)}: it is no folder of runs; give what the runs were given as --out")
     return {key: Folder(key, frozenset(found), _parts(store, key)) for key, found in objects.items()}, sorted(unknown)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.cli.ending import nearby
-from pipelines.cli.render import duration
+from pipelines.cli.render import Clock, Pace, duration, progress_details
 from pipelines.cli.versions import find_model
 from trainer.reports import Skipped
 
@@ -26,7 +28,7 @@ def predict(args: argparse.Namespace) -> int:
 
     tiling = Tiling(**_given(most_pixels=args.pass_pixels, most_passes=args.passes))
     settings = Settings(tiling=tiling, **_given(device=args.device, batch=args.batch))
-    with _telling(sys.stderr) as tell:
+    with telling(sys.stderr) as tell:
         report = predict(model, args.images, out=args.out, settings=settings, tell=tell)
     print(report.to_bytes().decode() if args.json else "\n".join(_summary(report, args.out)))
     return 1 if report.skipped else 0
@@ -54,10 +56,10 @@ def _count(images: int) -> str:
 
 
 @contextmanager
-def _telling(stream: TextIO) -> Generator[Tell]:
-    """A function that tells what is skipped, a line each; on a terminal it also shows how far it is."""
+def telling(stream: TextIO, clock: Clock = time.monotonic) -> Generator[Tell]:
+    """A function that tells what is skipped, a line each, and how far it is: by a bar on a terminal, else by a line now and then."""
     if not stream.isatty() or os.environ.get("NO_COLOR"):
-        yield lambda one, _: _tell_skipped(one, lambda line: print(line, file=stream, flush=True))
+        yield _plainly(lambda line: print(line, file=stream, flush=True), Pace(clock))
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -70,6 +72,18 @@ def _telling(stream: TextIO) -> Generator[Tell]:
             progress.update(bar, advance=1, total=total)
 
         yield tell
+
+
+def _plainly(write: Callable[[str], None], pace: Pace) -> Tell:
+    numbers = count(1)
+
+    def tell(one: Prediction | Skipped, total: int) -> None:
+        _tell_skipped(one, write)
+        done = next(numbers)
+        if pace.is_due():
+            write(progress_details({"done": done, "total": total, "unit": "images"}))
+
+    return tell
 
 
 def _tell_skipped(one: Prediction | Skipped, write: Callable[[str], None]) -> None:

@@ -1,9 +1,10 @@
-"""What a person sees of a run: one line for each stage, and, on a terminal, how far the present one is."""
+"""What a person sees of a run: one line for each stage, and how far the present one is: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,14 +15,39 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _STAGE_WIDTH = 10
+_PROGRESS_SECONDS = 30  # between two lines where there is no bar
+
+Clock = Callable[[], float]
+
+
+class Pace:
+    """When a line of progress is due: every half minute at most, the first half a minute after the start.
+
+    Args:
+        clock: seconds; only their differences count.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock()
+
+    def is_due(self) -> bool:
+        """Whether it is; whoever asks tells it then."""
+        now = self._clock()
+        if now - self._last < _PROGRESS_SECONDS:
+            return False
+        self._last = now
+        return True
 
 
 class Renderer:
     """Lines without control codes: for files, pipes, and terminals on which NO_COLOR is set."""
 
-    def __init__(self, stages: Sequence[str], stream: TextIO) -> None:
+    def __init__(self, stages: Sequence[str], stream: TextIO, clock: Clock = time.monotonic) -> None:
         self._not_seen = list(stages)
         self._stream = stream
+        self._clock = clock
+        self._pace = Pace(clock)
 
     def show_all(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -54,9 +80,11 @@ class Renderer:
     def _started(self, stage: str) -> None:
         self._tell_cached(self._not_seen.index(stage))
         self._not_seen.remove(stage)
+        self._pace = Pace(self._clock)
 
     def _progress(self, event: Event) -> None:
-        pass
+        if self._pace.is_due():
+            self.write(stage_line("·", event["stage"], progress_details(event)))
 
     def _ended(self, line: str) -> None:
         self.write(line)

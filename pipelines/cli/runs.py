@@ -71,9 +71,14 @@ class RunRecord(Report):
         """The record with its stages in the order in which they run."""
         return self.model_copy(update={"stages": {name: self.stages[name] for name in self.order}})
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether it came to its end, but its model did not pass the gate."""
+        return self.state == "succeeded" and any(stage.state == "refused" for stage in self.stages.values())
+
     def summary(self) -> dict[str, Any]:
         """What `--json` prints."""
-        model = self.model and {"name": self.model.name, "version": self.model.version, "uri": self.model.uri}
+        model = self.model and self.model.model_dump(include={"name", "version", "number", "uri", "state", "reason"})
         stages = {name: stage.model_dump(include={"state", "seconds", "report", "exit_code"}) for name, stage in self.stages.items()}
         return {"run": self.run, "state": self.state, "stages": stages, "metrics": self.metrics, "model": model, "report": self.report}
 

@@ -56,19 +56,23 @@ def _all_runs(records: list[RunRecord], unreadable: dict[str, str]) -> list[str]
     if not records and not unreadable:
         return ["no runs yet; start one with: sightline run segmentation"]
     width = max(map(len, [*unreadable, *(record.run for record in records)]))
-    header = f"{'run':<{width}}  {'state':<11}  {'stages':<6}  {'time':>12}  score"
-    unread = [f"{run:<{width}}  unreadable   {cause}" for run, cause in unreadable.items()]
+    header = f"{'run':<{width}}  {'state':<15}  {'stages':<6}  {'time':>12}  score"
+    unread = [f"{run:<{width}}  {'unreadable':<15}  {cause}" for run, cause in unreadable.items()]
     return [header, *(_row(record, width) for record in records), *unread]
 
 
 def _row(record: RunRecord, width: int) -> str:
     marks = "".join(_INITIALS[stage.state] for stage in record.stages.values())
     score = score_line(record.metrics).partition("  ")[0]  # the task's main one
-    return f"{record.run:<{width}}  {record.state:<11}  {marks:<6}  {duration(record.seconds):>12}  {score}".rstrip()
+    return f"{record.run:<{width}}  {_state(record):<15}  {marks:<6}  {duration(record.seconds):>12}  {score}".rstrip()
+
+
+def _state(record: RunRecord) -> str:
+    return "gate not passed" if record.was_refused else record.state
 
 
 def _one_run(record: RunRecord) -> list[str]:
-    lines = [f"{record.run}  {record.state}  {duration(record.seconds).strip()}", f"command   {record.command}"]
+    lines = [f"{record.run}  {_state(record)}  {duration(record.seconds).strip()}", f"command   {record.command}"]
     lines += [_stage_row(name, stage) for name, stage in record.stages.items()]
     if record.report:
         lines.append(f"report    {nearby(record.report)}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from components.registry import StoreRegistry
 from trainer.canonical import short
 from trainer.errors import ConfigError
 from trainer.reports import ModelVersion
-from trainer.storage import Store, open_store
+from trainer.storage import Store, join, open_store
 
 _OF_REGISTRY = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:@(?P<label>[A-Za-z0-9][A-Za-z0-9._-]*)|:(?P<number>\d+))")
+_DIGEST = re.compile(r"[0-9a-f]+")
 _LEAST_DIGITS = 4  # of a version's digest: fewer would soon be ambiguous
 
 
@@ -36,7 +39,10 @@ def find_model(model: str, out: str) -> str:
 
 
 def _folder(uri: str, out: str) -> str:
-    """A folder, unless a model of the registry has that name."""
+    """A folder, unless a model of the registry has that name, or it is the folder of a model's versions on this disk."""
+    if versions := sorted(path.name for path in Path(uri, "versions").glob("*/")):
+        there_are = _there_are([join(uri, "versions", version) for version in versions])
+        raise ConfigError(f"{uri} is the folder of a model, not of one of its versions{there_are}")
     if uri in _models(open_store(out)):
         raise ConfigError(f"{uri} is a model of {out}, but which version? Write {uri}@ALIAS or {uri}:NUMBER, e.g. {uri}@champion")
     return uri
@@ -70,9 +76,19 @@ def _by_label(registry: StoreRegistry, store: Store, label: str) -> ModelVersion
         wanted = named[0] if len(named) == 1 else ""
     found = [version for version in versions if version.version == wanted]
     if not found:
-        there_are = _there_are([*_aliases(registry, store), *(short(version.version) for version in versions)])
+        aliases = _aliases(registry, store)
+        if versions and not aliases and not _DIGEST.fullmatch(label):
+            raise ConfigError(_none_passed(registry.name, label, versions))
+        there_are = _there_are([*aliases, *(short(version.version) for version in versions)])
         raise ConfigError(f"{registry.name} has neither an alias nor a single version {label}{there_are}")
     return found[0]
+
+
+def _none_passed(name: str, alias: str, versions: Sequence[ModelVersion]) -> str:
+    told = ", ".join(_told(version) for version in versions)
+    newest = max(version.number for version in versions)
+    there_are = f"there is version {told}" if len(versions) == 1 else f"there are versions {told}"
+    return f"{name} has no alias {alias}: no version passed the gate yet; {there_are}: use {name}:{newest}"
 
 
 def _aliases(registry: StoreRegistry, store: Store) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mask_data import CLASSES, mask_folder, put
 
 from pipelines.cli.main import main
 from tests.recipes import write_recipe
@@ -159,3 +160,20 @@ def test_it_needs_no_kfp(recipe: str, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_what_cannot_be_run_cannot_be_foretold(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "segmentation", "--recipe", recipe, "--dry-run", "--set", "model.backbone=resnet_18"]) == 2
     assert "model.backbone='resnet_18' is not a timm model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_source_of_which_no_image_can_be_used_is_told_with_the_first_reason(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (mask_folder(Path("data")) / "images").iterdir():
+        put(path, b"no picture")
+    source = ("--data", "data", "--set", f"source.classes=[{', '.join(CLASSES)}]")
+
+    assert main(["run", "segmentation", "--recipe", "segmentation-microscopy", *source, "--dry-run", *flags]) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "none of the 12 images looked at can be used: images/t0.png cannot be decoded" in said.err
+    assert said.err.count("\n") == 1

@@ -321,12 +321,24 @@ def test_a_person_is_told_a_row_each_the_total_and_how_to_go_on(folder_out: Outp
         "not of Sightline, left alone: notes/",
     ]
     assert folder_out.lines("--delete")[1] == "deleted: 1 folder, 2.5 MB"
-    assert folder_out.lines()[0].startswith("there is nothing to delete; to let a run go, delete its folder below runs/")
+    assert folder_out.lines()[0] == (
+        "there is nothing to delete; to let a run go, delete its folder outputs/runs/<id>, and .sightline/runs/<id> where it was started"
+    )
 
 
 def test_where_there_is_nothing_the_uri_is_wrong(folder_out: Outputs) -> None:
     assert main(["gc", "output"]) == 2
     assert "there is nothing at output" in folder_out.capsys.readouterr().err
+
+
+def test_a_place_that_holds_nothing_of_ours_is_not_searched(out: Outputs) -> None:
+    out.put("photos", a=b"1")
+
+    assert main(["gc", out.uri]) == 2
+    assert "holds none of datasets/, training/, evaluations/, models/, runs/" in out.capsys.readouterr().err
+
+    out.put("runs/segmentation-1", run_json=b'{"state": "succeeded"}')
+    assert out.gc()["unknown"] == ["photos/"]
 
 
 def test_a_training_of_which_no_run_is_known_goes_only_with_a_flag_of_its_own_and_keeps_the_set_that_it_names(out: Outputs) -> None:

@@ -76,7 +76,7 @@ def test_a_prepared_set_in_a_bucket(folder: Path, tiny_dataset: str, bucket: str
 
 
 def test_the_page_is_written_where_it_is_asked_for(folder: Path, tiny_dataset: str, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, tiny_dataset, "--html", "pages/data.html")
+    assert said(capsys, tiny_dataset, "--html", "pages/data.html").splitlines()[-1] == "page: pages/data.html"
 
     text = Path("pages/data.html").read_text()
     assert text.startswith("<!doctype html>")
@@ -115,15 +115,29 @@ def test_settings_for_a_prepared_set_are_refused(folder: Path, tiny_dataset: str
 def test_many_skipped_images_are_told_in_part_and_the_rest_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(8):
         put(folder / f"images/t{number}.png", b"no picture")
-    for number in range(4):
+    for number in range(3):
         put(folder / f"masks/v{number}.png", b"no picture")
 
     text = said(capsys, "data", *AS_MASKS)
 
-    assert "! 12 images cannot be used" in text
+    assert "! 11 images cannot be used" in text
     assert text.count("skipped: ") == 10
-    assert "and 2 more; --json or --html list them all" in text
+    assert "and 1 more; --json or --html list them all" in text
     assert re.search(r"^train +8 +8 +— +— *$", text, re.MULTILINE)
+
+
+def test_where_no_image_can_be_used_that_is_all_that_is_found_and_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (folder / "images").iterdir():
+        put(path, b"no picture")
+
+    assert main([*INSPECT, "data", *AS_MASKS, "--json", "--html", "data.html"]) == 1
+
+    told = capsys.readouterr()
+    assert json.loads(told.out)["findings"] == [
+        "no image could be used: images/t0.png cannot be decoded: its format is not recognised",
+    ]  # fmt: skip
+    assert told.err == "page: data.html\n"
+    assert "No image could be used: images/t0.png" in Path("data.html").read_text()
 
 
 def test_sizes_are_drawn_where_they_differ(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

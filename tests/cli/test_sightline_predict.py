@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -19,12 +20,14 @@ from sightline_process import COMMAND, environment, sightline
 from components.registry import StoreRegistry
 from components.registry.files import describe_model
 from pipelines.cli.main import main
+from pipelines.cli.predict import telling
 from pipelines.cli.versions import find_model
 from tests.report_documents import evaluation
 from trainer.canonical import sha256_digest, short
 from trainer.config import RegistrationConfig
 from trainer.errors import ConfigError
 from trainer.predict import Settings
+from trainer.reports import Skipped
 from trainer.storage import FolderStore
 from trainer.tiling import Tiling
 
@@ -90,6 +93,48 @@ def test_anything_else_is_a_folder(uri: str, folder: Path) -> None:
 def test_a_model_that_is_not_there_is_told_with_those_that_are(model: str, out: str, message: str, folder: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         find_model(model, out)
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreRegistry:
+    """A registry whose only version did not pass the gate."""
+    monkeypatch.chdir(tmp_path)
+    registry = StoreRegistry(FolderStore("outputs"), "cells")
+    source = FolderStore(str(model_folder(tmp_path / "model", SEGMENTS)))
+    files = describe_model(source, sha256_digest(source.get("model.safetensors")))
+    report = evaluation(metrics={"miou": 0.5}, model_digest=files[0].digest)
+    registry.promote(registry.register(source, files, report), report, RegistrationConfig.of({"minimum": 0.9}))
+    return registry
+
+
+def test_without_an_alias_the_gate_is_told_and_the_version_that_there_is(refused: StoreRegistry) -> None:
+    with pytest.raises(ConfigError) as told:
+        find_model("cells@champion", "outputs")
+
+    there_is = f"there is version 1 ({digest(1)}): use cells:1"
+    assert str(told.value) == f"cells has no alias champion: no version passed the gate yet; {there_is}"
+    with pytest.raises(ConfigError, match="neither an alias nor a single version 00000000"):
+        find_model("cells@00000000", "outputs")
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_folder_of_a_model_points_to_its_versions(slash: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", f"outputs/models/cells{slash}", "photos", "--out", "out"]) == 2
+
+    said = capsys.readouterr().err
+    assert "is the folder of a model, not of one of its versions; there are: " in said
+    for number in (1, 2):
+        assert f"outputs/models/cells/versions/{digest(number)}" in said
+
+
+def test_without_a_terminal_progress_is_a_line_every_half_minute() -> None:
+    stream, times = io.StringIO(), iter([0.0, 29.0, 30.0, 59.0, 60.0])
+    with telling(stream, lambda: next(times)) as tell:
+        for number in range(4):
+            tell(Skipped(file=f"{number}.png", reason="is broken"), 9)
+
+    skipped = [f"skipped: {number}.png is broken" for number in range(4)]
+    assert stream.getvalue().splitlines() == [*skipped[:2], "2/9 images", *skipped[2:], "4/9 images"]
 
 
 def test_digits_that_are_too_few_name_no_version(folder: Path) -> None:

@@ -110,6 +110,31 @@ def test_the_bar_shows_the_stage_that_runs_and_goes_when_it_ends() -> None:
     assert "miou 0.610" in stream.getvalue()
 
 
+class Clock:
+    """Stands still until it is put forward."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_terminal_progress_is_a_line_every_half_minute_of_a_stage() -> None:
+    stream, clock = io.StringIO(), Clock()
+    renderer = Renderer(STAGES, stream, clock)
+    clock.now += 20
+    renderer.show(started("prepare"))  # from here on it is counted
+
+    for seconds in (10, 19, 1, 1, 29):  # 10, 29, 30, 31 and 60 since the start
+        clock.now += seconds
+        renderer.show({**PROGRESS, "stage": "prepare", "done": clock.now - 1020})
+    renderer.show(started("train"))
+    clock.now += 29
+    renderer.show(PROGRESS)
+
+    assert stream.getvalue().splitlines() == ["· prepare     30.0/800 steps", "· prepare     60.0/800 steps"]
+
+
 def test_late_progress_of_a_stage_that_has_ended_is_not_shown() -> None:
     progress = Progress(console=Console(file=io.StringIO()), auto_refresh=False)
     LiveRenderer(STAGES, io.StringIO(), progress).show(PROGRESS)

@@ -134,8 +134,9 @@ def test_the_same_run_again_is_cached_and_quick(first: Answer, folder: Path) -> 
 
     assert (again.exit_code, again.states) == (0, ALL_CACHED), again.err
     assert time.monotonic() - begin < 20
-    for field in ("metrics", "report", "model"):
+    for field in ("metrics", "report"):
         assert again.summary[field] == first.summary[field]
+    assert again.summary["model"] == {**first.summary["model"], "state": "adopted", "reason": "it is champion already"}
     assert again.err.splitlines()[0].split() == ["✓", "prepare", "cached"]
 
 
@@ -191,6 +192,8 @@ def test_a_gate_that_is_not_passed_is_no_failure_but_exit_code_3(first: Answer, 
     assert (refused.exit_code, refused.summary["state"]) == (3, "succeeded"), refused.err
     assert refused.states == {**ALL_CACHED, "register": "refused"}
     assert refused.summary["model"]["version"] == first.summary["model"]["version"]
+    assert (refused.summary["model"]["state"], refused.summary["model"]["number"]) == ("refused", 1)
+    assert "2.0000" in refused.summary["model"]["reason"]
 
 
 def test_fresh_trains_anew_and_its_result_is_what_the_next_run_finds(first: Answer, folder: Path) -> None:

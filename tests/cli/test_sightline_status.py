@@ -13,6 +13,7 @@ from pipelines.cli.main import main
 from pipelines.cli.processes import Process, this_process
 from pipelines.cli.runs import RunRecord, StageSummary
 from pipelines.cli.workspace import Workspace
+from trainer.reports import RegistrationReport
 
 ORDER = ("prepare", "train", "evaluate", "register")
 PREPARED = StageSummary(state="cached", seconds=0.0, exit_code=0)
@@ -61,6 +62,26 @@ def test_one_run_shows_each_stage_with_state_time_and_metrics(workspace: Workspa
     assert told[2].split() == ["prepare", "cached", "0.0", "s"]
     assert told[3].split() == ["train", "ran", "42.1", "s", "miou", "0.600"]
     assert told[-1] == "report    outputs/report.html"
+
+
+def test_of_a_model_that_did_not_pass_the_gate_that_and_the_reason_are_told(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"state": "refused", "reason": "miou is too low", "name": "m", "version": "sha256:1", "number": 1, "uri": "out/models/m"}
+    refused = RegistrationReport.model_validate({**told, "alias": "champion", "metrics": {}})
+    run = "segmentation-20260101-000000-aaaa"
+    save(
+        workspace,
+        run,
+        stages={"prepare": PREPARED, "register": StageSummary(state="refused")},
+        order=("prepare", "register"),
+        model=refused,
+    )
+
+    assert lines(capsys)[1].startswith(f"{run}  gate not passed  =✗ ")
+    assert lines(capsys, "last")[0].startswith(f"{run}  gate not passed  ")
+    summary = json.loads(lines(capsys, "last", "--json")[0])
+    assert (summary["state"], summary["model"]) == ("succeeded", told)
 
 
 def test_json_is_one_line(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,8 @@ def find_amiss(classes: Sequence[str], unit: str, splits: Sequence[InspectedSpli
 def _unbalanced(classes: Sequence[str], split: InspectedSplit, first: InspectedSplit) -> Iterator[str]:
     counts = list(zip(classes, split.class_counts, first.class_counts, strict=True))
     if absent := [name for name, count, _ in counts if not count]:
-        where = f"the {whole(split.seen)} images that were read" if split.seen < split.images else "any image"
+        read = "the one image that was read" if split.seen == 1 else f"the {whole(split.seen)} images that were read"
+        where = read if split.seen < split.images else "any image"
         yield f"split {split.name} does not show {_listed(absent)} in {where}"
     if unlearnt := [name for name, count, learnt in counts if count and not learnt]:
         yield f"split {split.name} shows {_listed(unlearnt)}, which {first.name} does not"
