@@ -22,10 +22,13 @@ TESTS = Path(__file__).parent
 
 @cache
 def arguments() -> frozenset[str]:
-    """Every word that is passed to a call anywhere in the tests, alone or in a list."""
-    calls = (node for path in TESTS.rglob("*.py") for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
-    passed = (inner for call in calls for argument in call.args for inner in ast.walk(argument) if isinstance(inner, ast.Constant))
-    return frozenset(inner.value for inner in passed if isinstance(inner.value, str))
+    """Every word that is passed to a call anywhere in the tests, or stands in a list or tuple."""
+    nodes = [node for path in TESTS.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    places = [node.args for node in nodes if isinstance(node, ast.Call)] + [
+        node.elts for node in nodes if isinstance(node, ast.List | ast.Tuple)
+    ]
+    constants = (element for elements in places for element in elements if isinstance(element, ast.Constant))
+    return frozenset(constant.value for constant in constants if isinstance(constant.value, str))
 
 
 def verbs(parser: argparse.ArgumentParser, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -54,8 +54,14 @@ class Run:
 
 
 def open_run(config: RunConfig, dataset: str, out: str, fresh: str = "") -> Run:
-    """The run of a config on a data set: a new one with the same content continues the old one, unless `fresh`; see `train`."""
+    """The run of a config on a data set: a new one with the same content continues the old one, unless `fresh`; see `train`.
+
+    Raises:
+        DataError: the data set has no such split as the config names.
+    """
     manifest = read_manifest(open_store(dataset))
+    for split in (config.data.train_split, config.data.val_split):
+        manifest.split(split)  # one that is missing is told before anything starts
     folder = join(out, "training", short(config.train_digest(manifest.digest)))
     store = open_store(folder)
     return Run(config, dataset, manifest, folder, store, open_generation(store, fresh))

@@ -22,6 +22,8 @@ TINY = settings(
 )  # fmt: skip
 ALL_RAN = {"prepare": "ran", "train": "ran", "evaluate": "ran", "register": "ran"}
 
+pytestmark = pytest.mark.xdist_group("own-data")  # so that what is made once is made once
+
 
 def run(folder: Path, data: str, *arguments: str) -> Answer:
     recipe = ("--recipe", "segmentation-microscopy", "--source", "masks", "--data", data)

@@ -23,6 +23,8 @@ TINY = settings(
 ALL_RAN = {"prepare": "ran", "train": "ran", "evaluate": "ran", "register": "ran"}
 ALL_CACHED = {"prepare": "cached", "train": "cached", "evaluate": "cached", "register": "ran"}
 
+pytestmark = pytest.mark.xdist_group("run")  # so that what is made once is made once
+
 
 def run(folder: Path, *arguments: str) -> Answer:
     return sightline(folder, "run", "segmentation", "--json", "--workers", "1", *TINY, *arguments)
@@ -74,9 +76,9 @@ def test_the_run_is_kept_in_out_with_its_stages_and_events(first: Answer, folder
     assert '"stage_finished"' in (kept / "events.jsonl").read_text()
 
 
-def test_all_that_the_run_has_made_is_referred_to_by_the_run_and_by_its_alias(first: Answer, folder: Path) -> None:
+def test_all_that_the_run_has_made_is_referred_to_by_the_run_and_by_its_alias(first: Answer, folder: Path, tmp_path: Path) -> None:
     def told() -> tuple[int, list[str]]:
-        answer = sightline(folder, "gc", "outputs", "--json").summary
+        answer = sightline(tmp_path, "gc", str(folder / "outputs"), "--json").summary  # from where no run was started
         return answer["kept"], [found["key"].split("/")[0] for found in answer["unreferenced"]]
 
     assert told() == (3, [])

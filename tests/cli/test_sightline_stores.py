@@ -13,6 +13,8 @@ from tests.recipes import TASKS, write_recipe
 
 STORES = ("bucket", "rclone_bucket")
 
+pytestmark = pytest.mark.xdist_group("stores")  # so that what is made once is made once
+
 
 def run(task: str, folder: Path, out: str) -> Answer:
     recipe = write_recipe(folder, task, schedule={"total_steps": 3, "warmup_steps": 1}, registration={"minimum": 0.0})

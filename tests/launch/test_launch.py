@@ -119,7 +119,7 @@ def test_fresh_trains_anew_beside_what_was_there(tiny_dataset: str, tmp_path: Pa
             "is nan|is inf|norm inf|norm nan",
         ),
         ({"model": {"backbone": "resnet_18"}}, 2, "model.backbone='resnet_18' is not a timm model"),
-        ({"data": {"train_split": "val", "val_split": "test"}}, 2, "data.val_split=test"),
+        ({"data": {"val_split": "test"}}, 10, "the data set has no split 'test'; it has: train, val"),
     ],
 )
 def test_what_no_restart_can_mend_ends_at_once_with_its_code(

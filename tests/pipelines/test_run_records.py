@@ -90,7 +90,8 @@ def test_the_summary_has_the_promised_shape() -> None:
     assert list(summary) == ["run", "state", "stages", "metrics", "model", "report"]
     assert list(summary["stages"]) == list(ORDER)
     assert summary["stages"]["register"] == {"state": "ran", "seconds": 0.5, "report": "u", "exit_code": 0}
-    assert summary["model"] == {"name": "m", "version": "abc", "uri": "out/models/m"}
+    told = {"name": "m", "version": "abc", "number": 1, "uri": "out/models/m", "state": "promoted", "reason": "first"}
+    assert summary["model"] == told
 
 
 def test_a_run_is_read_back_as_it_was_saved_its_stages_in_order(tmp_path: Path) -> None:
