@@ -85,7 +85,7 @@ def test_labels_come_with_their_probabilities_likeliest_first(classifies: str, t
 
     report = predict(classifies, [str(tmp_path / "in")], out=str(tmp_path / "out"), settings=CPU)
 
-    assert files_in(tmp_path / "out") == {"predictions.csv", "predictions.json"}
+    assert files_in(tmp_path / "out") == {"a.overlay.png", "b.overlay.png", "predictions.csv", "predictions.json"}
     rows = list(csv.DictReader((tmp_path / "out/predictions.csv").read_text().splitlines()))
     assert [Path(row["image"]).name for row in rows] == ["a.jpg", "b.png"]
     for row, prediction in zip(rows, report.predictions, strict=True):

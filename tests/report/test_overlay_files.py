@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from trainer.labels import IGNORE
-from trainer.report.overlay import index_png, tinted
+from trainer.report.overlay import captioned, index_png, tinted
 from trainer.report.palette import class_palette
 
 GREY = np.full((3, 12, 16), 100, np.uint8)
@@ -50,3 +50,17 @@ def test_pixels_of_no_class_stay_as_they_are() -> None:
 @pytest.mark.parametrize(("longest", "size"), [(0, (16, 12)), (8, (8, 6)), (16, (16, 12)), (400, (16, 12))])
 def test_a_picture_is_made_smaller_and_never_larger(longest: int, size: tuple[int, int]) -> None:
     assert opened(tinted(GREY, np.zeros((12, 16), np.uint8), class_palette(2), longest)).size == size
+
+
+@pytest.mark.parametrize("text", ["cat (88.0%)", "a name that is far longer than its picture is wide"])
+def test_a_caption_stands_below_the_image_and_is_never_cut(text: str) -> None:
+    drawn = np.asarray(opened(captioned(GREY, text)))
+
+    dark = np.argwhere(drawn.max(axis=2) < 90)
+    assert (drawn[:-28] == 100).all(axis=2).any()
+    assert dark[:, 0].min() >= drawn.shape[0] - 28
+    assert 0 < dark[:, 1].min() < dark[:, 1].max() < drawn.shape[1] - 1
+
+
+def test_two_captions_are_two_pictures() -> None:
+    assert captioned(GREY, "cat") != captioned(GREY, "dog")

@@ -7,17 +7,18 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from trainer.labels import IGNORE
 from trainer.report.palette import class_palette
 
-__all__ = ["PANELS", "class_palette", "comparison", "index_png", "plain_picture", "tinted"]
+__all__ = ["PANELS", "captioned", "class_palette", "comparison", "index_png", "plain_picture", "tinted"]
 
 PANELS = ("Image", "Truth", "Prediction", "Errors")
 
 _SMALLEST, _LARGEST = 192, 640  # pixels of a panel's longer side
 _GAP = 8  # pixels between panels, transparent: the page's own colour shows
+_TEXT_HEIGHT = 14  # pixels
 _FILL = 0.6  # weight of the class's colour inside an area
 _QUIET = 0.35  # weight of class 0, which would else cover most of the image
 _DIM = 0.6  # of the grey image behind the errors
@@ -50,6 +51,18 @@ def plain_picture(image: ArrayLike) -> bytes:
     """An image `[3, H, W]` uint8 as a PNG of a size to look at."""
     pixels = np.moveaxis(np.asarray(image), 0, 2)
     return _png([_resized(pixels, _panel_size(*pixels.shape[:2]))])
+
+
+def captioned(image: ArrayLike, text: str) -> bytes:
+    """An image `[3, H, W]` uint8 of a size to look at, with a line of text below it, as a PNG."""
+    pixels = np.moveaxis(np.asarray(image), 0, 2)
+    shown = Image.fromarray(_resized(pixels, _panel_size(*pixels.shape[:2])))
+    font = ImageFont.load_default(_TEXT_HEIGHT)
+    width = max(shown.width, math.ceil(font.getlength(text)) + 2 * _GAP)
+    canvas = Image.new("RGB", (width, shown.height + 2 * _TEXT_HEIGHT), "white")
+    canvas.paste(shown, ((width - shown.width) // 2, 0))
+    ImageDraw.Draw(canvas).text((width / 2, shown.height + _TEXT_HEIGHT), text, fill="black", font=font, anchor="mm")
+    return _encoded(canvas)
 
 
 def tinted(image: ArrayLike, labels: ArrayLike, palette: Pixels, longest: int = 0) -> bytes:

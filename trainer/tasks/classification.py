@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from trainer.batch import Batch, Loss, Rows, Scores, Sums
 from trainer.config import ClassificationConfig, DataConfig
-from trainer.report.overlay import plain_picture
+from trainer.report.overlay import captioned, plain_picture
 from trainer.report.words import Words
 from trainer.reports import ClassScore
 from trainer.tasks.base import Answer, Rendered, finite_scores
@@ -102,12 +102,13 @@ class Classification:
         return Rendered(plain_picture(image), caption=said)
 
     def answer(self, image: NDArray[np.uint8], prediction: Tensor, classes: tuple[str, ...]) -> Answer:
-        """The likeliest classes, at most five, with their probabilities; no file."""
+        """The likeliest classes, at most five, with their probabilities; the image with the first of them below it."""
         likeliest = prediction.topk(min(5, len(classes)))
         figures: dict[str, str | float] = {}
         for place, (probability, index) in enumerate(zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True), start=1):
             figures |= {f"label_{place}": classes[index], f"probability_{place}": probability}
-        return Answer({}, figures)
+        caption = f"{figures['label_1']} ({figures['probability_1']:.1%})"
+        return Answer({"overlay.png": captioned(image, caption)}, figures)
 
 
 def _by_class(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
