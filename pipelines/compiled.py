@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError
-from trainer.recipe import read_yaml
+from trainer.recipe import nearest, read_yaml
 
 # the recipe of each pipeline, where no data are given
 RECIPES = {"segmentation": "segmentation-digits", "classification": "classification-digits"}
@@ -24,7 +24,7 @@ def open_pipeline(name: str) -> CompiledPipeline:
         ConfigError: there is none.
     """
     if name not in RECIPES:
-        raise ConfigError(f"there is no pipeline {name!r}; there are: {', '.join(RECIPES)}")
+        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, RECIPES)}; there are: {', '.join(RECIPES)}")
     return CompiledPipeline(name)
 
 

@@ -232,8 +232,11 @@ class EvaluationReport(Report):
     page: str
 
 
+VERSION_FILE = "version.json"
+
+
 class ModelVersion(Report):
-    """A registered model, keyed by the digests of its files. `number` is for display alone."""
+    """`version.json`: a registered model, keyed by the digests of its files. `number` is for display alone."""
 
     kind: Literal["model-version"] = "model-version"
     name: str

@@ -17,10 +17,8 @@ from components.registry.gate import judge
 from trainer.canonical import short
 from trainer.config import RegistrationConfig
 from trainer.errors import CorruptObjectError
-from trainer.reports import EvaluationReport, FileDigest, ModelSpec, ModelVersion, Report
+from trainer.reports import VERSION_FILE, EvaluationReport, FileDigest, ModelSpec, ModelVersion, Report
 from trainer.storage import Store
-
-VERSION = "version.json"
 
 _CLASSES_TOLD = 5
 
@@ -83,7 +81,7 @@ class StoreRegistry:
             code_version=evaluation.code_version,
             run=run,
         )
-        return settle(folder, VERSION, version)
+        return settle(folder, VERSION_FILE, version)
 
     def promote(self, version: ModelVersion, evaluation: EvaluationReport, config: RegistrationConfig) -> Decision:
         """Give the alias to a version if it passes the gate; where another one takes it meanwhile, judge again against that one."""
@@ -111,15 +109,15 @@ class StoreRegistry:
     def version(self, digest: str) -> ModelVersion | None:
         """The version of that digest, if it is committed."""
         folder = self._folder(digest)
-        version = read_document(folder, VERSION, ModelVersion)
+        version = read_document(folder, VERSION_FILE, ModelVersion)
         if version and version.version != digest:
-            raise CorruptObjectError(f"{folder.uri}/{VERSION} describes {version.version} instead of {digest}; delete that folder")
+            raise CorruptObjectError(f"{folder.uri}/{VERSION_FILE} describes {version.version} instead of {digest}; delete that folder")
         return version
 
     def versions(self) -> list[ModelVersion]:
         """Every committed version, in order of their numbers."""
         folder = self._store.below("versions")
-        keys = [entry.key for entry in folder.keys("") if entry.key.endswith(f"/{VERSION}")]
+        keys = [entry.key for entry in folder.keys("") if entry.key.endswith(f"/{VERSION_FILE}")]
         found = [ModelVersion.from_bytes(folder.get(key), f"{folder.uri}/{key}") for key in keys]
         return sorted(found, key=lambda version: version.number)
 

@@ -15,7 +15,7 @@ from pipelines.cli.workspace import Workspace
 from pipelines.compiled import RECIPES, CompiledPipeline, open_pipeline
 from trainer.config import RunConfig
 from trainer.errors import ConfigError
-from trainer.recipe import load_config, nearest, recipes_for, stage_config
+from trainer.recipe import load_config, recipes_for, stage_config
 from trainer.storage import open_store
 
 
@@ -23,7 +23,6 @@ def run(args: argparse.Namespace) -> int:
     """Returns the command's exit code; see `pipelines.cli.main`."""
     if not args.dry_run:
         require_kfp("sightline run")
-    _require_pipeline(args.pipeline)
     pipeline, workspace = open_pipeline(args.pipeline), Workspace()
     parse_workers(args.workers)
     recipe = _recipe(args.pipeline, args.recipe, args.data)
@@ -49,11 +48,6 @@ def pipeline_arguments(pipeline: CompiledPipeline, config: RunConfig, out: str) 
 def command_line() -> str:
     """The command as it can be given again."""
     return shlex.join(["sightline", *sys.argv[1:]])
-
-
-def _require_pipeline(name: str) -> None:
-    if name not in RECIPES:
-        raise ConfigError(f"there is no pipeline {name!r}{nearest(name, RECIPES)}; there are: {', '.join(RECIPES)}")
 
 
 def _recipe(pipeline: str, recipe: str | None, data: str | None) -> str:

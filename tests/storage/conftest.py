@@ -1,4 +1,4 @@
-"""A server that fails when a test asks for it."""
+"""Servers that a test may point to, and one that fails when it is asked to."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def server(s3_endpoint: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> It
     with faulty_server(s3_endpoint) as faulty:
         monkeypatch.setenv("AWS_ENDPOINT_URL", faulty.url)
         yield faulty
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Some credentials, and an environment that a test may point at its own server."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    return monkeypatch

@@ -9,16 +9,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faulty_server import Fault, FaultyServer
 from tests.s3_server import rclone_server
+from tests.store_writes import WRITES, Write, upload
 from trainer.errors import ExitCode, StoreError
 from trainer.reports import FileDigest
-from trainer.storage import FolderStore, Patience, Store, open_store
+from trainer.storage import FolderStore, Patience, open_store
 
 LIMITED = """
 import resource, signal, sys
@@ -85,19 +86,6 @@ def test_a_shard_that_the_cache_cannot_hold_is_told_and_nothing_half_is_kept(tmp
     assert told.startswith(f"StoreError 15 {bucket}/train/000000.tar cannot be kept in the cache {tmp_path}: ")
     assert told.endswith("File too large; make room there\n")
     assert [Path(name).suffix for name in files(tmp_path)] == [".lock"]
-
-
-def upload(store: Store, data: bytes) -> None:
-    with store.open_upload("a") as file:
-        file.write(data)
-
-
-Write = Callable[[Store, bytes], None]
-WRITES: dict[str, Write] = {
-    "put": lambda store, data: store.put("a", data),
-    "put_if_absent": lambda store, data: store.put_if_absent("a", data),
-    "open_upload": upload,
-}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes import Answer, scripted_peer
 from tests.s3_server import s3_server
+from tests.store_writes import WRITES, Write, upload
 from trainer.errors import (
     ConfigError,
     CorruptObjectError,
@@ -42,29 +43,6 @@ USES: dict[str, Callable[[Store], object]] = {
     "delete": lambda store: store.delete("a"),
 }
 every_use = pytest.mark.parametrize("use", USES.values(), ids=USES)
-
-
-@pytest.fixture
-def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Some credentials, and an environment that a test may point at its own server."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
-    return monkeypatch
-
-
-def upload(store: Store, data: bytes) -> None:
-    with store.open_upload("a") as file:
-        file.write(data)
-
-
-Write = Callable[[Store, bytes], None]
-WRITES: dict[str, Write] = {
-    "put": lambda store, data: store.put("a", data),
-    "put_if_absent": lambda store, data: store.put_if_absent("a", data),
-    "open_upload": upload,
-}
 
 
 def keys(store: Store) -> list[str]:

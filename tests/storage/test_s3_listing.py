@@ -16,16 +16,6 @@ from trainer.storage.s3 import S3Store
 PAGE = 1000  # objects
 
 
-@pytest.fixture
-def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Some credentials, and an environment that a test may point at its own server."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
-    return monkeypatch
-
-
 def listing(*names: str, more: bool) -> Answer:
     contents = "".join(f'<Contents><Key>{name}</Key><Size>1</Size><ETag>"7"</ETag></Contents>' for name in names)
     token = "<IsTruncated>true</IsTruncated><NextContinuationToken>7</NextContinuationToken>" if more else ""

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.toys import Fixed
 from trainer.batch import Batch
 from trainer.config import ClassificationConfig, ResizedCropConfig
 from trainer.tasks.classification import Classification
@@ -18,17 +18,6 @@ NAMES = ("cat", "dog", "owl")
 
 def batch_of(*labels: int) -> Batch:
     return Batch(torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), torch.tensor(labels), torch.arange(len(labels)))
-
-
-class Fixed(nn.Module):
-    """A model that always gives the same scores."""
-
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from tests.toys import Fixed
 from trainer.batch import Batch
 from trainer.config import ScaledCropConfig, SegmentationConfig
 from trainer.labels import IGNORE
 from trainer.tasks.segmentation import Segmentation
 
 WEIGHTS = (0.2, 1.0, 3.5)
-
-
-class Fixed(nn.Module):
-    """A model that always gives the same scores."""
-
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits
 
 
 def task_of(weights: tuple[float, ...] = (), smoothing: float = 0.0) -> Segmentation:

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.toys import Fixed
 from trainer.batch import Batch
 from trainer.config import ScaledCropConfig, SegmentationConfig
 from trainer.errors import ConfigError
@@ -20,17 +20,6 @@ TASK = Segmentation(classes=3, count_per_sample=16.0)
 def batch_of(targets: list[list[int]]) -> Batch:
     grid = torch.tensor(targets, dtype=torch.uint8)[None]
     return Batch(torch.zeros(1, 3, *grid.shape[1:], dtype=torch.uint8), grid, torch.tensor([0]))
-
-
-class Fixed(nn.Module):
-    """A model that always gives the same scores."""
-
-    def __init__(self, logits: Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.logits
 
 
 def test_the_loss_is_a_sum_over_the_pixels_that_count() -> None:

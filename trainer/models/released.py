@@ -15,10 +15,8 @@ from trainer.checkpoint.snapshot import restore_model
 from trainer.config import RunConfig
 from trainer.errors import CorruptObjectError, DataError
 from trainer.models import ImageModel, build_model
-from trainer.reports import FileDigest, ModelSpec, ModelVersion
+from trainer.reports import VERSION_FILE, FileDigest, ModelSpec, ModelVersion
 from trainer.storage import Store
-
-VERSION = "version.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def load_released(store: Store, device: torch.device) -> Released:
         CheckpointMismatchError: the weights are not of the model that `model.json` describes.
     """
     data, spec_data = store.get(MODEL_FILE), store.get(SPEC_FILE)
-    version = ModelVersion.from_bytes(store.get(VERSION), f"{store.uri}/{VERSION}") if store.stat(VERSION) else None
+    version = ModelVersion.from_bytes(store.get(VERSION_FILE), f"{store.uri}/{VERSION_FILE}") if store.stat(VERSION_FILE) else None
     named = {file.name: file for file in (version.files if version else _files_of_checkpoint(store))}
     for name, content in ((MODEL_FILE, data), (SPEC_FILE, spec_data)):
         if name in named:
